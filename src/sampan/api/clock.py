@@ -1,0 +1,31 @@
+"""Points in time as objects write them: RFC 3339, UTC, to the second (``Time``) or microsecond (``MicroTime``).
+
+Upstream: apimachinery/pkg/apis/meta/v1/time.go, micro_time.go.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The wall clock. Pure code takes ``now`` as a parameter instead of calling this."""
+    return datetime.now(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """``2026-11-22T15:00:00Z``: fractions of a second are cut off, as upstream's ``Time`` does."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339_micro(moment: datetime) -> str:
+    """``2026-11-22T15:00:00.000001Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse(text: str) -> datetime:
+    """Reads either form, with any offset. Raises: ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or "T" not in text:
+        raise ValueError(f'parsing time "{text}": not an RFC 3339 time with an offset')
+    return moment.astimezone(UTC)
