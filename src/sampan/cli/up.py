@@ -1,0 +1,38 @@
+"""``sampan up``: start a cluster, or resume it."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from sampan.cli.options import cluster_options, kubeconfig_option, report
+from sampan.cluster.config import PROXY_MODES, ClusterError
+
+
+@click.command("up")
+@cluster_options
+@kubeconfig_option
+@click.option("--proxy-mode", default=None, metavar="MODE",
+              help=f"How Services are forwarded: {', '.join(PROXY_MODES)} [default: auto].")
+@click.option("--egress/--no-egress", default=None,
+              help="Let pods reach the outside through one nftables table on the host [default: --egress].")
+def command(name: str, data_dir: str, kubeconfig: str, proxy_mode: str | None, egress: bool | None) -> None:
+    """Start a cluster, or resume it after 'down' or a crash."""
+    from sampan.cluster.up import up
+
+    if proxy_mode == "ipvs":
+        raise ClusterError("--proxy-mode ipvs is not there yet: use nftables or iptables")
+    if proxy_mode is not None and proxy_mode not in PROXY_MODES:
+        raise ClusterError(f'--proxy-mode "{proxy_mode}" is unknown: use one of {", ".join(PROXY_MODES)}')
+    began = time.monotonic()
+    config = up(name, data_dir, proxy_mode=proxy_mode, egress=egress, kubeconfig=kubeconfig, report=report)
+    click.secho(f"Cluster \"{name}\" is up: node {config.nodes[0]} was Ready after {time.monotonic() - began:.1f} s.",
+                bold=True)
+    suffix = "" if name == "default" else f" --name {name}"
+    click.echo(f"""
+  kubectl --context {config.context} get nodes        use it (it is the current context)
+  kubectl create deployment web --image nginx
+  sampan status{suffix}                                 what runs, and what it costs
+  sampan node exec{suffix} -- nft list ruleset          look into the node
+  sampan down{suffix} [--purge]                         stop it [and remove every trace]""")
