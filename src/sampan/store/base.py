@@ -11,8 +11,8 @@ compacted answers ``Compacted`` (HTTP 410); a write that returned survives ``kil
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 
 class StoreError(Exception):
@@ -59,17 +59,25 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write as a watcher sees it. ``value`` is ``None`` for a deletion; ``previous`` is ``None`` for a creation."""
+    """One write as a watcher sees it. ``value`` is ``None`` for a deletion; ``previous`` is ``None`` for a creation.
+
+    All watchers get the same object: what one of them has worked out from it (the encoded event) it may leave in
+    ``memo`` for the others, so that a write to a thousand watchers is encoded once.
+    """
 
     key: str
     revision: int
     value: bytes | None
     previous: bytes | None
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A range read: ``revision`` is the state it shows; ``remaining`` counts the keys after the last entry."""
+    """A range read: ``revision`` is the state it shows; ``remaining`` counts the keys after the last entry.
+
+    ``entries`` may be shared between readers: while nothing under the prefix changes it can be the very same tuple.
+    """
 
     entries: Sequence[Entry]
     revision: int
