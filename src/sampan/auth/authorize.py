@@ -15,7 +15,7 @@ from sampan.auth.user import UserInfo
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """One request, as authorization sees it. ``path`` is set, and ``resource`` empty, for paths such as ``/healthz``."""
+    """One request, as authorization sees it. ``path`` is set, ``resource`` empty, for paths such as ``/healthz``."""
 
     user: UserInfo
     verb: str
