@@ -1,0 +1,40 @@
+"""A cluster to measure, and what its two processes use."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.cluster import Cluster
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def cluster(name: str = "bench") -> Iterator[Cluster]:
+    """Started, and gone without a trace at the end."""
+    with tempfile.TemporaryDirectory() as scratch:
+        one = Cluster(name, Path(scratch) / "kubeconfig")
+        one.down("--purge")
+        try:
+            one.up()
+            yield one
+        finally:
+            one.down("--purge")
+
+
+def pss_megabytes(pid: int) -> float:
+    """Proportional set size: memory shared by n processes counts 1/n for each."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1000
+    raise ValueError(f"process {pid} has no Pss")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
