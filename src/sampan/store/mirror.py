@@ -35,7 +35,6 @@ class Mirror:
     def __init__(self, entries: Iterable[Entry] = (), revision: int = 0) -> None:
         self._entries: SortedDict[str, Entry] = SortedDict((entry.key, entry) for entry in entries)
         self._lists: dict[str, tuple[Entry, ...]] = {}
-        self._built_at: dict[str, int] = {}
         self.revision = revision
 
     def __len__(self) -> int:
@@ -65,11 +64,11 @@ class Mirror:
         entries = tuple([values[key] for key in values.islice(start, stop)])
         return Page(entries, self.revision, max(0, end - stop))
 
-    def page_at(self, prefix: str, revision: int) -> Page | None:
-        """The whole list as of an earlier revision, if it is known that nothing has changed since."""
-        if prefix in self._lists and self._built_at[prefix] <= revision:
-            return Page(self._lists[prefix], revision)
-        return None
+    def count(self, prefix: str, after: str) -> int:
+        """How many keys under ``prefix`` come behind ``after``."""
+        start, end = self._bounds(prefix)
+        behind: int = self._entries.bisect_right(after)
+        return max(0, end - max(start, behind))
 
     def _list(self, prefix: str) -> tuple[Entry, ...]:
         entries = self._lists.get(prefix)
@@ -81,7 +80,6 @@ class Mirror:
                 if len(self._lists) >= MAX_KEPT_LISTS:
                     self._lists.clear()
                 self._lists[prefix] = entries
-                self._built_at[prefix] = self.revision
         return entries
 
     def _bounds(self, prefix: str) -> tuple[int, int]:

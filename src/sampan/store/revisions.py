@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from sampan.store.base import Change, Entry, Page, StoreUnavailable
+from sampan.store.base import Change, Entry, StoreUnavailable
 from sampan.store.mirror import Mirror, after_prefix
 
 SCHEMA_VERSION = 1
@@ -146,21 +146,29 @@ _STATEMENTS = [
 ]
 
 
-def page_at(connection: sqlite3.Connection, prefix: str, revision: int, limit: int, after: str) -> Page:
+def entries_at(
+    connection: sqlite3.Connection, prefix: str, revision: int, limit: int, after: str
+) -> tuple[Entry, ...]:
     """The entries under ``prefix`` as they were at ``revision``."""
-    query = """
-        FROM (SELECT key, value, MAX(revision) AS revision, create_revision FROM revisions
-              WHERE key >= ? AND key > ? AND key < ? AND revision <= ? GROUP BY key)
-        WHERE value IS NOT NULL"""
-    bounds = (prefix, after, after_prefix(prefix), revision)
     rows = connection.execute(
-        f"SELECT key, value, revision, create_revision {query} ORDER BY key LIMIT ?", (*bounds, limit or -1)
+        """
+        SELECT key, value, MAX(revision), create_revision FROM revisions
+        WHERE key >= ? AND key > ? AND key < ? AND revision <= ?
+        GROUP BY key HAVING value IS NOT NULL ORDER BY key LIMIT ?""",
+        (prefix, after, after_prefix(prefix), revision, limit or -1),
     )
-    entries = tuple([Entry(*row) for row in rows])
-    if not limit or len(entries) < limit:
-        return Page(entries, revision)
-    (remaining,) = connection.execute(f"SELECT COUNT(*) {query}", (prefix, entries[-1].key, *bounds[2:])).fetchone()
-    return Page(entries, revision, remaining)
+    return tuple([Entry(*row) for row in rows])
+
+
+def growth(connection: sqlite3.Connection, prefix: str, after: str, since: int, upto: int) -> int:
+    """By how many the keys under ``prefix`` and behind ``after`` grew between two revisions."""
+    (count,) = connection.execute(
+        """
+        SELECT TOTAL(previous_revision = 0) - TOTAL(value IS NULL) FROM revisions
+        WHERE revision > ? AND revision <= ? AND +key > ? AND +key >= ? AND +key < ?""",
+        (since, upto, after, prefix, after_prefix(prefix)),
+    ).fetchone()
+    return int(count)
 
 
 def changes(connection: sqlite3.Connection, prefix: str, after: int, upto: int, limit: int) -> Sequence[Change]:

@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -95,9 +96,9 @@ class SqliteStore:
         if revision > self.revision:
             raise FutureRevision(f"revision {revision} has not happened yet: the newest is {self.revision}")
         self._check_kept(revision)
-        page = await self._read(lambda: revisions.page_at(self._open_reader(), prefix, revision, limit, after))
-        self._check_kept(revision)  # it may have been swept while we read
-        return page
+        if self._hub.unchanged_since(prefix, revision):
+            return replace(self._mirror.page(prefix, limit, after), revision=revision)
+        return await self._list_past(prefix, revision, limit, after)
 
     async def create(self, key: str, value: bytes) -> Entry:
         await self._settled(key)
@@ -196,6 +197,21 @@ class SqliteStore:
         )
 
     # the past
+
+    async def _list_past(self, prefix: str, revision: int, limit: int, after: str) -> Page:
+        entries = await self._read(
+            lambda: revisions.entries_at(self._open_reader(), prefix, revision, limit, after)
+        )
+        remaining = 0
+        if limit and len(entries) == limit:
+            # Counting the rest in the past would read the whole range; counting what has changed since is cheap.
+            last, now = entries[-1].key, self.revision
+            present = self._mirror.count(prefix, last)
+            remaining = present - await self._read(
+                lambda: revisions.growth(self._open_reader(), prefix, last, revision, now)
+            )
+        self._check_kept(revision)  # it may have been swept while we read
+        return Page(entries, revision, remaining)
 
     async def _history(self, prefix: str, after: int, upto: int, limit: int) -> Sequence[Change]:
         self._check_open()

@@ -85,6 +85,10 @@ class Hub:
         self._place(watch).add(watch)
         return watch
 
+    def unchanged_since(self, prefix: str, revision: int) -> bool:
+        """Whether it is known that nothing under ``prefix`` has changed after ``revision``."""
+        return revision >= self._ring.since and not any(c.key.startswith(prefix) for c in self._ring.after(revision))
+
     def remove(self, watch: HubWatch) -> None:
         self._place(watch).discard(watch)
         table = self._by_folder if watch.prefix.endswith("/") else self._by_parent

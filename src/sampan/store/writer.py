@@ -25,10 +25,13 @@ MAX_GROUP = 512
 SWEEP_ROWS = 200
 VACUUM_PAGES = 64
 KEEP_FREE_PAGES = 256
-#: The log is copied back when it is this long and nobody waits, or at the second length even if somebody does.
-CHECKPOINT_FRAMES = 1000
-CHECKPOINT_FRAMES_AT_LATEST = 8000
-IDLE_SECONDS = 1.0
+SWEEP_PAUSE_SECONDS = 0.005
+#: The log is copied back once it has about so many pages and nobody has written for a moment, or at the second length
+#: even if somebody waits.
+CHECKPOINT_PAGES = 1000
+CHECKPOINT_PAGES_AT_LATEST = 4000
+CHECKPOINT_QUIET_SECONDS = 0.2
+PAGE_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -61,7 +64,8 @@ class Writer:
         self._group: list[Write] = []
         self._jobs: list[Callable[[], None]] = []
         self._sweeping = False
-        self._dirty_frames = 0
+        self._log_pages = 0  # an estimate
+        self._quiet = False
         self._stopping = False
         self._broken = ""
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -113,8 +117,9 @@ class Writer:
     def _gather(self) -> None:
         """Wait for work (only briefly while there is tidying left), then take all that is there."""
         self._group = []
+        self._quiet = False
         try:
-            item = self._queue.get(timeout=0 if self._sweeping else self._patience())
+            item = self._queue.get(timeout=self._patience())
             while True:
                 if item is None:
                     self._stopping = True
@@ -126,10 +131,12 @@ class Writer:
                     return
                 item = self._queue.get_nowait()
         except Empty:
-            return
+            self._quiet = not self._group
 
     def _patience(self) -> float | None:
-        return IDLE_SECONDS if self._dirty_frames else None
+        if self._sweeping:
+            return SWEEP_PAUSE_SECONDS
+        return CHECKPOINT_QUIET_SECONDS if self._log_pages >= CHECKPOINT_PAGES else None
 
     def _commit(self) -> None:
         error = self._append(self._group)
@@ -144,7 +151,8 @@ class Writer:
             log.error("store write failed writes=%d error=%s", len(group), error)
             self._check_not_written(group)
             return StoreUnavailable(f"cannot write: {error}")
-        self._dirty_frames += 3 + len(group)  # about: leaf pages of the table and of the index
+        value_bytes = sum(len(write.entry.value) for write in group)
+        self._log_pages += 2 + len(group) + value_bytes // PAGE_BYTES  # a leaf of the index for each, and the rows
         return None
 
     def _check_not_written(self, group: list[Write]) -> None:
@@ -163,12 +171,10 @@ class Writer:
                 self._sweeping = revisions.sweep(self._connection, SWEEP_ROWS) or revisions.vacuum(
                     self._connection, VACUUM_PAGES, KEEP_FREE_PAGES
                 )
-                self._dirty_frames += SWEEP_ROWS
-            elif self._dirty_frames >= CHECKPOINT_FRAMES_AT_LATEST or (
-                self._dirty_frames >= CHECKPOINT_FRAMES and self._queue.empty()
-            ):
+                self._log_pages += SWEEP_ROWS
+            elif self._log_pages >= (CHECKPOINT_PAGES if self._quiet else CHECKPOINT_PAGES_AT_LATEST):
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                self._dirty_frames = 0
+                self._log_pages = 0
         except sqlite3.Error as error:
             self._sweeping = False
             log.warning("store tidying failed error=%s", error)
@@ -179,11 +185,7 @@ class Writer:
         while True:
             if group:
                 self._post(self._done, group, refused)
-            try:
-                item = self._queue.get(timeout=IDLE_SECONDS)
-            except Empty:
-                group = []
-                continue
+            item = self._queue.get()
             if item is None:
                 return
             group = item if isinstance(item, list) else []
