@@ -59,8 +59,7 @@ def test_exec(shell: Kubectl) -> None:
 
 
 def test_exec_carries_a_large_output_whole(shell: Kubectl) -> None:
-    out = shell("exec", "shell", "--", "sh", "-c", "yes abcdefg | head -c 5000000 | md5sum; yes abcdefg | head -c 5000000").out
-    assert len(out) > 5_000_000
+    assert shell("exec", "shell", "--", "sh", "-c", "yes abcdefg | head -c 5000000").out == "abcdefg\n" * 625_000
 
 
 def test_exec_with_a_terminal(shell: Kubectl) -> None:
