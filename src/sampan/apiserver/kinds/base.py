@@ -24,6 +24,7 @@ from sampan.auth.user import UserInfo
 if TYPE_CHECKING:
     from sampan.api.errors import FieldError
     from sampan.apiserver.admission.base import Server
+    from sampan.apiserver.kinds.service.ranges import ServiceRanges
     from sampan.auth.authenticate import Authenticator
     from sampan.auth.authorize import Authorizer
     from sampan.auth.tokens import TokenIssuer
@@ -49,7 +50,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a kind may know of the request it serves. ``server`` reads the cluster; the last three are None in tests."""
+    """What a kind may know of the request it serves. ``server`` reads the cluster; the last four are None in tests."""
 
     user: UserInfo
     now: datetime
@@ -61,6 +62,7 @@ class Context:
     authorizer: Authorizer | None = None
     authenticator: Authenticator | None = None
     issuer: TokenIssuer | None = None
+    ranges: ServiceRanges | None = None
 
 
 NAME = Column("Name", format="name", description="Name must be unique within a namespace.")

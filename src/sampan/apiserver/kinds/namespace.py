@@ -24,12 +24,11 @@ class NamespaceKind(Kind):
     columns = (NAME, Column("Status", description="The status of the namespace"), AGE)
 
     def default(self, obj: Object) -> None:
-        if obj["metadata"].get("name"):
-            labels = obj["metadata"].get("labels") or {}
-            obj["metadata"]["labels"] = labels | {NAME_LABEL: obj["metadata"]["name"]}
+        _label_with_name(obj["metadata"])
         obj.setdefault("spec", {})
 
     def prepare_for_create(self, obj: Object, ctx: Context) -> None:
+        _label_with_name(obj["metadata"])  # a generated name was not there yet when defaults were set
         obj["status"] = {"phase": "Active"}
         finalizers = (obj.get("spec") or {}).get("finalizers") or []
         obj["spec"] = {"finalizers": [*finalizers, *([] if FINALIZER in finalizers else [FINALIZER])]}
@@ -56,6 +55,12 @@ class NamespaceKind(Kind):
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         return super().selectable_fields(obj) | {"name": obj["metadata"].get("name", ""),
                                                  "status.phase": (obj.get("status") or {}).get("phase") or ""}
+
+
+def _label_with_name(metadata: Object) -> None:
+    """Every namespace carries its name as a label, so that selectors can name one."""
+    if metadata.get("name"):
+        metadata["labels"] = (metadata.get("labels") or {}) | {NAME_LABEL: metadata["name"]}
 
 
 def _finalizer_problems(name: str) -> list[str]:
