@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from sampan.network.netlink import F_CREATE, F_EXCL, Message, Netlink, attr, attributes, nested, text, u32
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
-RTM_NEWADDR, RTM_NEWROUTE, RTM_GETROUTE = 20, 24, 26
+RTM_NEWADDR, RTM_DELADDR, RTM_NEWROUTE, RTM_GETROUTE = 20, 21, 24, 26
 IFF_UP = 1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_GROUP, IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 27, 28
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
@@ -99,9 +99,17 @@ def no_links(names: Iterable[str]) -> list[Message]:
 
 
 def address(index: int, value: str, prefix: int) -> Message:
+    return Message(RTM_NEWADDR, F_CREATE | F_EXCL, _address(index, value, prefix))
+
+
+def no_address(index: int, value: str, prefix: int) -> Message:
+    return Message(RTM_DELADDR, 0, _address(index, value, prefix))
+
+
+def _address(index: int, value: str, prefix: int) -> bytes:
     raw = socket.inet_aton(value)
-    body = _ADDRESS.pack(socket.AF_INET, prefix, 0, SCOPE_UNIVERSE, index) + attr(IFA_LOCAL, raw)
-    return Message(RTM_NEWADDR, F_CREATE | F_EXCL, body + attr(IFA_ADDRESS, raw))
+    fixed = _ADDRESS.pack(socket.AF_INET, prefix, 0, SCOPE_UNIVERSE, index)
+    return fixed + attr(IFA_LOCAL, raw) + attr(IFA_ADDRESS, raw)
 
 
 def route(destination: str, index: int, gateway: str = "", source: str = "") -> Message:
