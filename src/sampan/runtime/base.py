@@ -22,7 +22,7 @@ class NotFoundInRuntime(RuntimeFailure):
 
 
 class ImagePullFailure(RuntimeFailure):
-    """The image could not be had. ``reason`` is the waiting reason: ErrImagePull, InvalidImageName, ErrImageNeverPull."""
+    """The image could not be had. ``reason`` is the waiting reason: ErrImagePull, InvalidImageName, ..."""
 
     def __init__(self, message: str, reason: str = "ErrImagePull") -> None:
         super().__init__(message)
