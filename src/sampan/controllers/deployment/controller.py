@@ -12,7 +12,6 @@ from sampan.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from sampan.api.resources import DEPLOYMENTS, PODS, REPLICASETS
 from sampan.api.selectors import from_label_selector
 from sampan.client.queue import WorkQueue
-from sampan.client.rest import MERGE_PATCH
 from sampan.controllers import ownership
 from sampan.controllers.base import Context
 from sampan.controllers.deployment import revisions, status
@@ -155,9 +154,9 @@ class DeploymentController:
     async def _report(self, deployment: Object, annotations: dict[str, str] | None, after: Object | None) -> None:
         client, current = self._context.client, deployment
         if annotations is not None:
-            patch = {"metadata": {"annotations": annotations, "resourceVersion": meta.resource_version(deployment)}}
-            current = await client.patch(DEPLOYMENTS, meta.name(deployment), patch, meta.namespace(deployment),
-                                         content_type=MERGE_PATCH)
+            merged = meta.annotations(deployment) | annotations
+            metadata = deployment["metadata"] | {"annotations": merged}
+            current = await client.update(DEPLOYMENTS, deployment | {"metadata": metadata})
         if after is not None:
             await client.update(DEPLOYMENTS, current | {"status": after}, subresource="status")
 
