@@ -55,14 +55,12 @@ class Https:
         server_name: str = "",
         insecure_skip_tls_verify: bool = False,
         headers: Mapping[str, str] | None = None,
-        limit: int = 100,
     ) -> None:
         self._base = server_url.rstrip("/")
         self._tls = _tls_context(ca, cert, key, insecure_skip_tls_verify) if self._base.startswith("https:") else None
         self._server_name = server_name or None
         self._token = _Token(token, token_file)
         self._headers = dict(headers or {})
-        self._limit = limit
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 

@@ -32,6 +32,8 @@ IndexFunction = Callable[[Object], list[str]]
 MIN_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 10.0
 PAGE_SIZE = 5000
+#: No fault of the revision's; the watch can go on from it once the server is well again.
+_PASSING = frozenset({429, 500, 502, 503})
 
 
 class Informer:
@@ -110,11 +112,11 @@ class Informer:
             before = self.resource_version
             try:
                 await self._list_and_watch()
-            except Expired as error:
-                log.debug("watch expired resource=%s error=%s", self.resource.group_resource, error)
-                self.resource_version = ""
             except ApiError as error:
-                log.warning("list or watch failed resource=%s error=%s", self.resource.group_resource, error)
+                level = logging.DEBUG if isinstance(error, Expired) else logging.WARNING
+                log.log(level, "list or watch failed resource=%s error=%s", self.resource.group_resource, error)
+                if error.code not in _PASSING:
+                    self.resource_version = ""  # too old, or of another life of the server: list again
             except Exception:
                 log.exception("list or watch failed resource=%s", self.resource.group_resource)
             # Anything learnt means the server is well; without that, even a watch that ended cleanly must not spin.

@@ -9,7 +9,7 @@ Upstream: ``staging/src/k8s.io/client-go/transport``, ``rest/transport.go``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sampan.api.errors import ServiceUnavailable
@@ -92,8 +92,9 @@ class _LocalReply:
 
     async def close(self) -> None:
         # An async generator behind a watch holds a place in the store's hub until it is closed.
-        if isinstance(self._body, AsyncGenerator):
-            await self._body.aclose()
+        aclose = getattr(self._body, "aclose", None)
+        if aclose is not None:
+            await aclose()
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ SWEEP_ROWS = 200
 VACUUM_PAGES = 64
 KEEP_FREE_PAGES = 256
 SWEEP_PAUSE_SECONDS = 0.005
+SWITCH_INTERVAL_SECONDS = 0.0001
 #: The log is copied back once it has about so many pages and nobody has written for a moment, or at the second length
 #: even if somebody waits.
 CHECKPOINT_PAGES = 1000
@@ -71,6 +73,10 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
+        # A busy event loop lets the interpreter lock go at every poll and takes it back before this thread has woken
+        # up; only a drop request, sent after the switch interval, makes it really hand over. With the default of 5 ms,
+        # which such a loop never reaches, writes were seen to starve for 28 s; with this they wait for one callback.
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_SECONDS))
         self._thread.start()
 
     def put(self, writes: list[Write]) -> None:
