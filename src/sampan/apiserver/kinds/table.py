@@ -73,9 +73,10 @@ def selector_text(selector: Mapping[str, Any] | None) -> str:
 
 
 def _expression(expression: Mapping[str, Any]) -> str:
-    key, values = expression["key"], ",".join(sorted(expression.get("values") or ()))
-    return {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key,
-            "DoesNotExist": f"!{key}"}[expression["operator"]]
+    key, values = str(expression["key"]), ",".join(sorted(expression.get("values") or ()))
+    texts = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key,
+             "DoesNotExist": f"!{key}"}
+    return texts[expression["operator"]]
 
 
 def container_names(template: Mapping[str, Any]) -> tuple[str, str]:

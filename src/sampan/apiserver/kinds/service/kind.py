@@ -62,7 +62,9 @@ class ServiceKind(Kind):
             raise
         if ctx.dry_run:
             ranges.release(held)
-        elif old is not None:
+            return
+        ranges.settle(held)
+        if old is not None:
             ranges.let_go(old, obj)
 
     async def deleted(self, obj: Object, ctx: Context) -> None:
@@ -90,4 +92,5 @@ def _give_back(ranges: ServiceRanges, held: Held, error: BaseException) -> None:
     if isinstance(error, ApiError) and error.code < 500:
         ranges.release(held)
     else:
+        ranges.settle(held)
         ranges.forget()

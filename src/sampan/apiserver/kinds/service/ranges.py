@@ -86,15 +86,18 @@ class ServiceRanges:
         self._ports = Pool(first, last, band(last - first + 1, 16, 32, 128))
         self._loaded = False
         self._lock = asyncio.Lock()
+        self._pending: list[Held] = []  # writes under way: their Services may not be in the store yet
 
     async def load(self, server: Server) -> None:
         """Read what is taken from the Services that exist; once, and again after ``forget``."""
         async with self._lock:
             if self._loaded:
                 return
+            before = list(self._pending)
             services = await server.list_objects(SERVICES)
-            self._addresses.used = {a for s in services for a in _addresses(s)}
-            self._ports.used = {p for s in services for p in _ports(s)}
+            pending = before + self._pending
+            self._addresses.used = {a for s in services for a in _addresses(s)}.union(*(h.addresses for h in pending))
+            self._ports.used = {p for s in services for p in _ports(s)}.union(*(h.ports for h in pending))
             self._loaded = True
 
     def forget(self) -> None:
@@ -107,6 +110,7 @@ class ServiceRanges:
         Raises: Invalid (asked for by number), InternalError (the range is full).
         """
         held = Held()
+        self._pending.append(held)
         try:
             self._allocate_address(service, old, held)
             self._allocate_ports(service, old, held)
@@ -115,7 +119,13 @@ class ServiceRanges:
             raise
         return held
 
+    def settle(self, held: Held) -> None:
+        """The write is over, one way or the other; what it took stays taken."""
+        self._pending = [each for each in self._pending if each is not held]
+
     def release(self, held: Held) -> None:
+        """The write did not happen."""
+        self.settle(held)
         self._addresses.used -= held.addresses
         self._ports.used -= held.ports
 
