@@ -47,6 +47,8 @@ class LibNft:
 
     def run(self, text: str, *, json: bool = False) -> str:
         with self._lock:
+            if self._context is None:
+                raise NftError("nft: closed")
             self._lib.nft_ctx_output_set_flags(self._context, _JSON_OUTPUT if json else 0)
             failed = self._lib.nft_run_cmd_from_buffer(self._context, text.encode())
             errors = self._lib.nft_ctx_get_error_buffer(self._context) or b""
@@ -56,9 +58,10 @@ class LibNft:
         return str(output.decode(errors="replace"))
 
     def close(self) -> None:
-        context, self._context = self._context, None
-        if context:
-            self._lib.nft_ctx_free(context)
+        with self._lock:  # a thread may still be at work
+            context, self._context = self._context, None
+            if context:
+                self._lib.nft_ctx_free(context)
 
 
 class NftCommand:
