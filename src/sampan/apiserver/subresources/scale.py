@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from sampan.api import meta
-from sampan.api.errors import Invalid
+from sampan.api.errors import FieldError, Invalid
 from sampan.api.http import Response
 from sampan.api.resources import Resource
+from sampan.api.selectors import from_label_selector
 from sampan.apiserver.body import read_object
 from sampan.apiserver.call import Call
-from sampan.apiserver.kinds.scale import from_scale, to_scale, validate_scale
 from sampan.apiserver.objects import decode
 from sampan.apiserver.options import write_options
 from sampan.apiserver.respond import object_response
@@ -23,6 +23,7 @@ from sampan.apiserver.write import check_identity, modify
 Object = dict[str, Any]
 
 SCALES = Resource("autoscaling", "v1", "scales", "Scale")
+_SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
 async def get(call: Call) -> Response:
@@ -53,8 +54,21 @@ async def patch(call: Call) -> Response:
     return object_response(call, to_scale((await modify(call, make, options)).obj))
 
 
+def to_scale(obj: Object) -> Object:
+    """The Scale of a Deployment or ReplicaSet."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    return {
+        "kind": "Scale", "apiVersion": "autoscaling/v1",
+        "metadata": {key: obj["metadata"][key] for key in _SHOWN_METADATA if key in obj["metadata"]},
+        "spec": {"replicas": spec["replicas"]} if spec.get("replicas") else {},
+        "status": {"replicas": status.get("replicas", 0), "selector": str(from_label_selector(spec.get("selector")))},
+    }
+
+
 def with_replicas(obj: Object, scale: Object) -> Object:
-    """The workload with the Scale's number. Raises: Invalid."""
-    if errors := validate_scale(scale):
-        raise Invalid.of(SCALES, meta.name(obj), errors)
-    return from_scale(obj, scale)
+    """The workload with the Scale's number; ``obj`` is not changed. Raises: Invalid."""
+    replicas = (scale.get("spec") or {}).get("replicas") or 0
+    if replicas < 0:
+        error = FieldError.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise Invalid.of(SCALES, meta.name(obj), [error])
+    return {**obj, "metadata": {**obj["metadata"]}, "spec": {**obj["spec"], "replicas": replicas}}
