@@ -58,9 +58,11 @@ class EventRecorder:
             self._dropped += 1
             if self._dropped % 100 == 1:
                 log.warning("dropped events component=%s total=%d", self._component, self._dropped)
-            return
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"events of {self._component}")
+        except Exception:  # an object without a name, say: no reason to fail whoever wanted to tell of it
+            log.exception("event not recorded reason=%s", reason)
+        else:
+            if self._task is None:
+                self._task = asyncio.create_task(self._run(), name=f"events of {self._component}")
 
     async def flush(self) -> None:
         """Wait until everything recorded so far has been written or given up."""

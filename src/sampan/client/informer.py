@@ -31,7 +31,7 @@ IndexFunction = Callable[[Object], list[str]]
 
 MIN_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 10.0
-PAGE_SIZE = 5000
+PAGE_SIZE = 500  # decoding a page must not hold the event loop up
 #: No fault of the revision's; the watch can go on from it once the server is well again.
 _PASSING = frozenset({429, 500, 502, 503})
 

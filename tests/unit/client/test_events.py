@@ -123,6 +123,11 @@ async def test_a_full_queue_drops_and_never_blocks(
     assert "dropped events" in caplog.text
 
 
+async def test_an_object_without_a_name_fails_nobody(recording: Recording, caplog: pytest.LogCaptureFixture) -> None:
+    recording.recorder.event({"kind": "Pod"}, "Normal", "Odd", "")
+    assert "event not recorded reason=Odd" in caplog.text
+
+
 async def test_events_about_nodes_go_to_default(recording: Recording) -> None:
     recording.recorder.event({"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n1"}}, "Normal", "Starting", "")
     await recording.recorder.flush()

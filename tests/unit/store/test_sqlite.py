@@ -80,7 +80,7 @@ async def test_compaction_sweeps_what_is_superseded_and_deleted(store: SqliteSto
     await store.create("/k/2", b"again")
     await store.compact(gone.revision)
     async with asyncio.timeout(10):
-        while store._writer._sweeping:  # the sweeping goes on after compact() has returned
+        while store._writer._sweeping:  # noqa: ASYNC110 - the thread sweeps on after compact() has returned
             await asyncio.sleep(0.001)
     assert rows(tmp_path / "db") == [entry.revision, gone.revision + 1]
     (free,) = store._writer._connection.execute("PRAGMA freelist_count").fetchone()
