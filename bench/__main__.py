@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.report import machine, table
 
 PARTS = {
+    "store": "The store",
     "startup": "Starting, and doing nothing",
     "pods": "Pods",
     "api": "The API server",
