@@ -1,4 +1,4 @@
-"""The short notation that the bootstrap roles are written in: words separated by blanks, ``core`` for the core group."""
+"""The notation that the bootstrap roles are written in: words separated by blanks, ``core`` for the core group."""
 
 from __future__ import annotations
 
