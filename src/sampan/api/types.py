@@ -153,8 +153,10 @@ class TypeBuilder:
         return self._with_extensions(made, schema)
 
     def _struct(self, schema: Schema, name: str) -> Type:
-        return Type(STRUCT, name, merge="granular", build=lambda: self._fields_of(schema, name),
-                    required=frozenset(schema.get("required", ())),
+        required = frozenset(schema.get("required", ()))
+        if name.endswith(".ObjectMeta"):
+            required |= {"managedFields"}  # an empty list must survive decoding: it asks to forget the owners
+        return Type(STRUCT, name, merge="granular", build=lambda: self._fields_of(schema, name), required=required,
                     preserve_unknown=bool(schema.get("x-kubernetes-preserve-unknown-fields")))
 
     def _scalar(self, schema: Schema, name: str) -> Type:

@@ -154,7 +154,7 @@ _CONTAINERS = st.lists(
     st.fixed_dictionaries({"name": st.sampled_from("abcd")}, optional={
         "image": st.sampled_from("xyz"), "args": st.lists(st.sampled_from("pq"), max_size=2)}),
     unique_by=lambda c: c["name"], max_size=4)
-_PODS = st.builds(lambda c, n, l: {"metadata": {"labels": l}, "spec": {"containers": c, "nodeSelector": n}},
+_PODS = st.builds(lambda c, n, labels: {"metadata": {"labels": labels}, "spec": {"containers": c, "nodeSelector": n}},
                   _CONTAINERS, st.dictionaries(st.sampled_from("ab"), st.sampled_from("12")),
                   st.dictionaries(st.sampled_from("ab"), st.sampled_from("12")))
 
