@@ -57,7 +57,8 @@ async def port_forward(kubelet: Kubelet, request: Request, namespace: str, pod_n
 
     pod = find_pod(kubelet, namespace, pod_name)
     if is_terminal(pod):
-        raise Refusal(400, f"unable to forward port because pod is not running. Current status={pod['status']['phase']}")
+        phase = pod["status"]["phase"]
+        raise Refusal(400, f"unable to forward port because pod is not running. Current status={phase}")
     sandbox = find_sandbox(kubelet, pod)
 
     async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

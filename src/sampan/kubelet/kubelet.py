@@ -88,7 +88,7 @@ class Kubelet:
             cgroups=cgroups or Cgroups(config.cgroup_root, config.cgroup_mount),
             status=StatusWriter(client),
             resolver=_node_resolver(config),
-            services=self._services.list,
+            services=lambda: list[Mapping[str, Any]](self._services.list()),
             memory_bytes=memory_capacity(),
             slots=asyncio.Semaphore(config.concurrent_starts),
             now=now,

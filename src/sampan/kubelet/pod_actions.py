@@ -112,6 +112,9 @@ class PodActions:
             pod, _ = self._look()
             log.warning("pod action failed action=%s pod=%s error=%s", action.key, pod_text(pod), error)
             await asyncio.sleep(RETRY_SECONDS)  # keeps the key under way, so the plan does not repeat it at once
+        except Exception:
+            log.exception("pod action failed action=%s uid=%s", action.key, self._uid)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _dispatch(self, action: Action) -> None:
         runtime, cache = self._context.runtime, self._context.cache
