@@ -152,13 +152,12 @@ class DeploymentController:
             return
 
     async def _report(self, deployment: Object, annotations: dict[str, str] | None, after: Object | None) -> None:
-        client, current = self._context.client, deployment
-        if annotations is not None:
-            merged = meta.annotations(deployment) | annotations
-            metadata = deployment["metadata"] | {"annotations": merged}
-            current = await client.update(DEPLOYMENTS, deployment | {"metadata": metadata})
-        if after is not None:
-            await client.update(DEPLOYMENTS, current | {"status": after}, subresource="status")
+        """In one write: an annotation that comes with the status is no new generation of the Deployment."""
+        if annotations is None and after is None:
+            return
+        metadata = deployment["metadata"] | {"annotations": meta.annotations(deployment) | (annotations or {})}
+        fresh = deployment | {"metadata": metadata, "status": after or deployment.get("status") or {}}
+        await self._context.client.update(DEPLOYMENTS, fresh, subresource="status")
 
     def _record(self, deployment: Object, update: Update) -> None:
         if update.note is not None:
