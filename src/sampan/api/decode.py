@@ -26,7 +26,6 @@ Path = tuple["Path | None", str | int]
 Decoder = Callable[[Type, Any, "Path | None", "Walk"], Any]
 MAX_MISTAKES = 100
 _RFC3339 = "2006-01-02T15:04:05Z07:00"
-_PLAIN = {types.STRING: str, types.BOOLEAN: bool}
 _ZERO: dict[str, Any] = {types.STRING: "", types.BOOLEAN: False, types.INTEGER: 0, types.NUMBER: 0,
                          types.QUANTITY: "0", types.INT_OR_STRING: 0, types.BYTES: "", types.TIME: None,
                          types.MICRO_TIME: None}
@@ -97,10 +96,12 @@ def _struct(type: Type, value: Any, path: Path | None, walk: Walk) -> Any:
             if not type.preserve_unknown:
                 walk.unknown(path, key)
                 drop.append(key)
-        elif item is None or (not item and field.kind in (types.LIST, types.MAP) and key not in type.required
-                              and item.__class__ in (list, dict)):
+        elif item.__class__ is field.plain:
+            continue
+        elif item is None or (not item and field.droppable and item.__class__ in (list, dict)
+                              and key not in type.required):
             drop.append(key)
-        elif item.__class__ is not _PLAIN.get(field.kind):
+        else:
             fresh = _DECODERS[field.kind](field, item, (path, key), walk)
             if fresh is not item:
                 value[key] = fresh
@@ -113,7 +114,7 @@ def _map(type: Type, value: Any, path: Path | None, walk: Walk) -> Any:
     if value.__class__ is not dict:
         raise walk.mismatch(type, value, path)
     element = type.element or types.ANY_TYPE
-    plain, decode = _PLAIN.get(element.kind), _DECODERS[element.kind]
+    plain, decode = element.plain, _DECODERS[element.kind]
     for key, item in value.items():
         if item is None:
             value[key] = _zero(element)
@@ -128,7 +129,7 @@ def _list(type: Type, value: Any, path: Path | None, walk: Walk) -> Any:
     if value.__class__ is not list:
         raise walk.mismatch(type, value, path)
     element = type.element or types.ANY_TYPE
-    plain, decode = _PLAIN.get(element.kind), _DECODERS[element.kind]
+    plain, decode = element.plain, _DECODERS[element.kind]
     for index, item in enumerate(value):
         if item is None:
             value[index] = _zero(element)

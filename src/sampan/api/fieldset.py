@@ -54,21 +54,20 @@ def _item_fields(item: Any, type: Type) -> Fields:
 def whole(value: Any, type: Type) -> Fields:
     """The node of a value that appeared or went as a whole: every level of it is a member."""
     kind = value.__class__
+    if not value or type.merge == "atomic":
+        return {}
+    found: Fields = {SELF: {}}
     if kind is dict:
-        if not value or type.merge == "atomic":
-            return {}
-        found: Fields = {SELF: {}}
-        struct = type.fields if type.kind == types.STRUCT else None
+        struct = type.fields
         element = type.element or ANY_TYPE
         for key, item in value.items():
             if item.__class__ is dict or item.__class__ is list:
-                found["f:" + key] = whole(item, (struct.get(key) or ANY_TYPE) if struct is not None else element)
+                found["f:" + key] = whole(item, struct.get(key, element))
             else:
                 found["f:" + key] = {}
         return found
-    if kind is list and value and type.kind == types.LIST and type.merge != "atomic":
+    if kind is list and type.kind == types.LIST:
         element = type.element or ANY_TYPE
-        found = {SELF: {}}
         for item in value:
             found[item_key(item, type)] = whole(item, element)
         return found

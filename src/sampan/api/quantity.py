@@ -109,11 +109,18 @@ def milli(amount: Amount) -> int:
 
 def canonical(amount: Amount) -> str:
     """The one way to write the amount: ``0.5`` is ``500m``, ``1024Mi`` is ``1Gi``, ``1000`` is ``1k``."""
+    if amount.__class__ is str:
+        return _canonical_text(amount)
     exact = parse(amount)
     return _canonical(exact.numerator, exact.denominator, exact.format)
 
 
 @lru_cache(maxsize=4096)
+def _canonical_text(text: str) -> str:
+    exact = parse(text)
+    return _canonical(exact.numerator, exact.denominator, exact.format)
+
+
 def _canonical(numerator: int, denominator: int, format: str) -> str:
     if not numerator:
         return "0"

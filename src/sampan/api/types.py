@@ -44,6 +44,8 @@ _ALWAYS_THERE = {
     "ServiceStatus": ("loadBalancer",),
     "NodeStatus": ("daemonEndpoints", "nodeInfo"),
 }
+#: Where a value of this class needs no further look.
+_PLAIN = {STRING: str, BOOLEAN: bool}
 _TOP_LEVEL = ("metadata", "spec", "status")
 
 
@@ -52,11 +54,13 @@ class Type:
 
     ``kind`` is one of this module's constants.  A STRUCT has ``fields`` by name and ``required``; a MAP and a LIST have
     an ``element``.  ``merge`` says how appliers share it: lists ``atomic``, ``set`` or ``map`` (with ``keys``), structs
-    and maps ``granular`` or ``atomic``.  ``patch_strategy`` and ``patch_merge_key`` are strategic merge's.
+    and maps ``granular`` or ``atomic``.  ``patch_strategy`` and ``patch_merge_key`` are strategic merge's.  ``plain``
+    is the Python class whose values are right as they are; an empty value of a ``droppable`` optional field goes.
     """
 
     __slots__ = ("kind", "name", "limit", "element", "merge", "keys", "patch_strategy", "patch_merge_key", "default",
-                 "preserve_unknown", "always_there", "required", "_build", "_fields")
+                 "preserve_unknown", "always_there", "required", "plain", "droppable", "fields", "_build")
+    fields: dict[str, Type]  # a STRUCT's fields by name, {} for every other kind
 
     def __init__(self, kind: str, name: str = "", *, limit: int = 0, element: Type | None = None, merge: str = "",
                  keys: tuple[str, ...] = (), build: Callable[[], dict[str, Type]] | None = None,
@@ -73,15 +77,16 @@ class Type:
         self.preserve_unknown = preserve_unknown
         self.always_there = False
         self.required = required
+        self.plain = _PLAIN.get(kind)
+        self.droppable = kind in (LIST, MAP)
         self._build = build
-        self._fields: dict[str, Type] | None = None
 
-    @property
-    def fields(self) -> dict[str, Type]:
-        """A STRUCT's fields by name, ``{}`` for every other kind."""
-        if self._fields is None:
-            self._fields = self._build() if self._build else {}
-        return self._fields
+    def __getattr__(self, name: str) -> Any:
+        """Builds ``fields`` at the first access; from then on it is a plain attribute (decoding lives from that)."""
+        if name != "fields":
+            raise AttributeError(name)
+        self.fields = self._build() if self._build else {}
+        return self.fields
 
     @property
     def atomic(self) -> bool:
