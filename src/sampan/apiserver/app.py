@@ -89,15 +89,13 @@ class ApiServer:
         resource = resources.by_plural(info.group, info.version, info.resource)
         if resource is None:
             return routes.not_found()
-        handler = routes.handler(resource, info)
+        handler = routes.handler(info)
         call = Call(self, request, info, user, resource, warnings)
-        if routes.long_running(info):
-            return await handler(call)
+        if info.verb == "get" or routes.long_running(info):
+            return await handler(call)  # one look-up in memory, or no end in sight: neither is counted nor timed
         if len(request.body) > self.config.max_request_body_bytes:
             raise RequestEntityTooLarge(f"Request entity too large: limit is {self.config.max_request_body_bytes}")
         with self.inflight.place(info.verb, user):
-            if info.verb == "get":
-                return await handler(call)  # one look-up in memory: a timer would cost more
             async with asyncio.timeout(self.config.request_timeout_seconds):
                 return await handler(call)
 

@@ -1,4 +1,5 @@
-"""How many requests may be under way at once?  Reads and writes are counted apart; watches and logs are not.
+"""How many requests may be under way at once?  Lists and writes are counted apart; gets (one look-up in
+memory), watches and logs are not.
 
 Who comes too many gets 429 and comes back after a second.  Masters always get in, so that a flooded server can still be
 looked at.
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from sampan.api.errors import TooManyRequests
 from sampan.auth.user import MASTERS_GROUP, UserInfo
 
-_READS = ("get", "list")
+_READS = ("list",)
 
 
 class InFlight:

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from sampan.api.errors import MethodNotAllowed
 from sampan.api.http import Response
-from sampan.api.resources import Resource
+from sampan.api.resources import Resource, by_plural
 from sampan.apiserver.call import Call
 from sampan.apiserver.request_info import RequestInfo
 
@@ -34,16 +34,24 @@ _SUBRESOURCES = {
 _LONG_RUNNING = ("log", "exec", "attach", "portforward", "proxy")
 
 
-def handler(resource: Resource, info: RequestInfo) -> Verb:
-    """Raises: MethodNotAllowed."""
-    found = _handler(resource, info.subresource, info.verb, bool(info.name), bool(info.namespace))
+def handler(info: RequestInfo) -> Verb:
+    """For a resource of the table. Raises: MethodNotAllowed."""
+    found = _handler(
+        info.group, info.version, info.resource, info.subresource, info.verb, bool(info.name), bool(info.namespace)
+    )
     if found is None:
         raise MethodNotAllowed("the server does not allow this method on the requested resource")
     return found
 
 
 @lru_cache(maxsize=1024)
-def _handler(resource: Resource, subresource: str, verb: str, named: bool, in_namespace: bool) -> Verb | None:
+def _handler(
+    group: str, version: str, plural: str, subresource: str, verb: str, named: bool, in_namespace: bool
+) -> Verb | None:
+    # remembered by words: hashing a whole Resource would cost more than all the rest
+    resource = by_plural(group, version, plural)
+    if resource is None:
+        return None
     if not _fits(resource, subresource, verb, named, in_namespace):
         return None
     if not subresource:

@@ -113,7 +113,8 @@ class Adapter:
         body = response.body
         if not isinstance(body, bytes):
             return await self._stream(incoming, request, response, body)
-        if len(body) >= self._app.config.compression_min_bytes and worth_compressing(request.headers):
+        large = len(body) >= self._app.config.compression_min_bytes and "Content-Encoding" not in response.headers
+        if large and worth_compressing(request.headers):
             body = await compress(body)
             response.headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return web.Response(status=response.status, headers=response.headers, body=body)
@@ -172,7 +173,7 @@ async def upgrade(incoming: web.BaseRequest, response: Response, serve_raw: Upgr
         return _Upgraded()
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=UPGRADE_BUFFER_BYTES, loop=loop)
-    raw = asyncio.StreamReaderProtocol(reader, loop=loop)
+    raw = _Raw(reader, loop=loop)
     transport.set_protocol(raw)
     raw.connection_made(transport)
     writer = asyncio.StreamWriter(transport, raw, reader, loop)
@@ -183,7 +184,7 @@ async def upgrade(incoming: web.BaseRequest, response: Response, serve_raw: Upgr
         await serve_raw(reader, writer)
     finally:
         transport.set_protocol(http)
-        if raw._connection_lost:
+        if raw.lost:
             http.connection_lost(None)  # it went while the other protocol was in charge
         else:
             transport.close()
@@ -193,6 +194,16 @@ async def upgrade(incoming: web.BaseRequest, response: Response, serve_raw: Upgr
 def head_of(response: Response) -> bytes:
     lines = ["HTTP/1.1 101 Switching Protocols", *(f"{name}: {value}" for name, value in response.headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+class _Raw(asyncio.StreamReaderProtocol):
+    """The protocol of a connection that is no longer HTTP; remembers whether it has ended."""
+
+    lost = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        super().connection_lost(exc)
 
 
 class _Upgraded(web.StreamResponse):
