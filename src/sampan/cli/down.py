@@ -10,7 +10,7 @@ from sampan.cli.options import cluster_options, kubeconfig_option, report
 @click.command("down")
 @cluster_options
 @kubeconfig_option
-@click.option("--purge", is_flag=True, help="Remove every trace: containers, network, rules, files, kubeconfig context.")
+@click.option("--purge", is_flag=True, help="Remove every trace: containers, network, rules, files, context.")
 @click.option("--keep-images", is_flag=True, help="With --purge of the machine's last cluster: keep the images.")
 def command(name: str, data_dir: str, kubeconfig: str, purge: bool, keep_images: bool) -> None:
     """Stop a cluster. Its containers go on running; 'up' resumes it."""

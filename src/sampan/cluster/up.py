@@ -6,6 +6,7 @@ running containers are found again, and only what is missing is made.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,11 +56,10 @@ def _check_not_elsewhere(name: str, data_dir: str) -> None:
 
 
 def _prepare(config: ClusterConfig, report: Report) -> None:
-    from sampan.auth.certificates import write_pki
     from sampan.network.egress import close_egress, open_egress
     from sampan.network.node import create_node_network
 
-    write_pki(config.pki, **pki_names(config))
+    write_certificates(config)
     report("certificates")
     for node in config.nodes:
         create_node_network(nodes.node_network(config, node))
@@ -68,6 +68,18 @@ def _prepare(config: ClusterConfig, report: Report) -> None:
     else:
         close_egress(config.name)
     report("network")
+
+
+def write_certificates(config: ClusterConfig) -> None:
+    """For the server by every name it is reached under, and for each node."""
+    from sampan.auth.certificates import load_authority, write_node_pki, write_pki
+
+    service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{config.domain}")
+    write_pki(config.pki, server_sans=(
+        "localhost", "127.0.0.1", config.host_address, config.kubernetes_ip, socket.gethostname(), *service))
+    authority = load_authority(config.pki / "ca")
+    for node in config.nodes:
+        write_node_pki(config.node_directory(node) / "pki", authority, node, (config.node_address(node),))
 
 
 def write_context(config: ClusterConfig, kubeconfig: str) -> Path:
@@ -82,8 +94,8 @@ def write_context(config: ClusterConfig, kubeconfig: str) -> Path:
 
 def credentials(config: ClusterConfig) -> tuple[dict[str, object], dict[str, object]]:
     """The administrator's cluster and user entries of a kubeconfig."""
-    read = lambda file: (config.pki / file).read_bytes()  # noqa: E731
+    ca, certificate, key = ((config.pki / file).read_bytes() for file in ("ca.crt", "admin.crt", "admin.key"))
     return (
-        {"server": config.server_url, "certificate-authority-data": read("ca.crt")},
-        {"client-certificate-data": read("admin.crt"), "client-key-data": read("admin.key")},
+        {"server": config.server_url, "certificate-authority-data": ca},
+        {"client-certificate-data": certificate, "client-key-data": key},
     )

@@ -1,0 +1,176 @@
+"""What ``sampan server`` is made of: store, API server, controllers and scheduler in one process.
+
+The controllers are clients like everybody else, each with an identity of its own; only their transport is a function
+call.  The order matters once: the roles must be there before anybody asks by them.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from sampan.api.http import Subject
+from sampan.api.resources import (
+    CLUSTERROLEBINDINGS,
+    CLUSTERROLES,
+    PODS,
+    ROLEBINDINGS,
+    ROLES,
+    SERVICEACCOUNTS,
+)
+from sampan.cluster.config import ClusterConfig
+from sampan.cluster.nodes import server_daemon
+from sampan.cluster.process import run
+
+if TYPE_CHECKING:
+    from sampan.apiserver.app import ApiServer
+    from sampan.apiserver.config import Config as ApiServerConfig
+    from sampan.auth.tokens import TokenIssuer
+    from sampan.client.rest import Client
+    from sampan.controllers.base import Config as ControllersConfig
+    from sampan.store.base import Store
+
+MASTERS = "system:masters"
+CONTROLLER_MANAGER = "controller-manager"
+
+
+def main(config: ClusterConfig, ready_fd: int) -> None:
+    """Run until SIGTERM."""
+
+    async def start() -> Callable[[], Awaitable[None]]:
+        server = Server(config)
+        try:
+            await server.start()
+        except BaseException:
+            await server.close()
+            raise
+        return server.close
+
+    run(server_daemon(config).pid_file, start, ready_fd)
+
+
+class Server:
+    """The control plane of one cluster. ``start`` returns once clients get answers."""
+
+    def __init__(self, config: ClusterConfig) -> None:
+        self._config = config
+        self._closing: list[Callable[[], Awaitable[object]]] = []  # in the order of starting
+
+    async def start(self) -> None:
+        """Raises: OSError when the port is taken."""
+        from sampan.apiserver import serve
+        from sampan.auth import bootstrap
+        from sampan.dns.service import ensure as ensure_dns
+        from sampan.store.sqlite import SqliteStore
+
+        store = SqliteStore(self._config.directory / "server" / "state.db")
+        await store.start()
+        self._closing.append(store.close)
+        issuer = token_issuer(self._config)
+        app = await self._api_server(store, issuer)
+        client = _client(app, Subject("system:apiserver", (MASTERS,)))
+        await bootstrap.ensure(client)
+        hosts = ["127.0.0.1", self._config.host_address]
+        serving = await serve.listen(app, hosts, self._config.api_port, _tls(self._config))
+        self._closing.append(serving.close)
+        await self._controllers(app, issuer)
+        nodes = {node: self._config.node_address(node) for node in self._config.nodes}
+        await ensure_dns(client, self._config.dns_ip, nodes)
+
+    async def close(self) -> None:
+        """Last started, first closed."""
+        while self._closing:
+            await self._closing.pop()()
+
+    async def _api_server(self, store: Store, issuer: TokenIssuer) -> ApiServer:
+        from sampan.apiserver.app import ApiServer
+        from sampan.auth.authenticate import RequestAuthenticator
+        from sampan.auth.authorize import Chain
+        from sampan.auth.node import NodeAuthorizer, shape
+        from sampan.auth.objects import StoreObjects
+        from sampan.auth.rbac import Rbac
+        from sampan.auth.tokens import TokenVerifier
+
+        kept = (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS, SERVICEACCOUNTS)
+        objects = StoreObjects(store, {**dict.fromkeys(kept), PODS: shape})
+        await objects.start()
+        self._closing.append(objects.close)
+        verifier = TokenVerifier([(self._config.pki / "sa.pub").read_bytes()], (issuer.issuer,), issuer.audiences)
+        authorizer = Chain((NodeAuthorizer(objects), Rbac(objects)))
+        return ApiServer(store, RequestAuthenticator(verifier, objects), authorizer,
+                         api_server_config(self._config), issuer=issuer)
+
+    async def _controllers(self, app: ApiServer, issuer: TokenIssuer) -> None:
+        """Controllers and scheduler share one copy of every object."""
+        from sampan.controllers import run as controllers
+        from sampan.scheduler import scheduler
+
+        def client(identity: str) -> Client:
+            return _client(app, subject_of_controller(identity))
+
+        running = await controllers.start(client, config=controllers_config(self._config, issuer))
+        self._closing.append(running.close)
+        scheduling = await scheduler.start(_client(app, Subject("system:kube-scheduler")), running.informers)
+        self._closing.append(scheduling.close)
+
+
+def subject_of_controller(identity: str) -> Subject:
+    """Each controller has the rights of upstream's ``system:controller:<name>`` and no others."""
+    if identity == "apiserver":
+        return Subject("system:apiserver", (MASTERS,))
+    if identity == CONTROLLER_MANAGER:
+        return Subject("system:kube-controller-manager")
+    return Subject(f"system:serviceaccount:kube-system:{identity}",
+                   ("system:serviceaccounts", "system:serviceaccounts:kube-system"))
+
+
+def token_issuer(config: ClusterConfig) -> TokenIssuer:
+    from sampan.auth.tokens import TokenIssuer
+
+    return TokenIssuer((config.pki / "sa.key").read_bytes(), f"https://kubernetes.default.svc.{config.domain}")
+
+
+def api_server_config(config: ClusterConfig) -> ApiServerConfig:
+    from sampan.apiserver.config import Config
+
+    issuer = f"https://kubernetes.default.svc.{config.domain}"
+    return Config(
+        service_account_issuer=issuer, api_audiences=(issuer,),
+        service_account_public_keys=((config.pki / "sa.pub").read_bytes(),),
+        advertise_address=config.host_address, secure_port=config.api_port,
+        service_cluster_ip_range=config.service_cidr, kubelet_tls=_kubelet_tls(config),
+    )
+
+
+def controllers_config(config: ClusterConfig, issuer: TokenIssuer) -> ControllersConfig:
+    from sampan.controllers.base import Config, KubernetesService
+
+    return Config(
+        cluster_cidr=config.pod_cidr, root_ca_pem=(config.pki / "ca.crt").read_text(),
+        issue_legacy_token=issuer.issue_legacy,
+        kubernetes_service=KubernetesService(config.kubernetes_ip, config.host_address, config.api_port),
+    )
+
+
+def _client(app: ApiServer, subject: Subject) -> Client:
+    from sampan.client.rest import Client
+    from sampan.client.transport import InProcess
+
+    return Client(InProcess(app.handle, subject), user_agent=subject.common_name.rsplit(":", 1)[-1])
+
+
+def _tls(config: ClusterConfig) -> ssl.SSLContext:
+    """A client may show a certificate of the cluster's CA; who shows none is anonymous until a token says more."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(config.pki / "apiserver.crt", config.pki / "apiserver.key")
+    context.load_verify_locations(config.pki / "ca.crt")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _kubelet_tls(config: ClusterConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(config.pki / "ca.crt"))
+    context.load_cert_chain(config.pki / "apiserver-kubelet-client.crt", config.pki / "apiserver-kubelet-client.key")
+    return context
