@@ -241,4 +241,6 @@ def _json_kind(value: Any, literal: bool) -> str:
         return "bool"
     if isinstance(value, int | float):
         return f"number {orjson.dumps(value).decode()}" if literal else "number"
+    if value is None:
+        return "null"
     return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"

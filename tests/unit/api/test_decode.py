@@ -72,6 +72,7 @@ def test_unknown_fields():
      "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"),
     (POD, {"metadata": "x"}, "json: cannot unmarshal string into Go struct field Pod.metadata of type v1.ObjectMeta"),
     (POD, [], "json: cannot unmarshal array into Go value of type v1.Pod"),
+    (POD, None, "json: cannot unmarshal null into Go value of type v1.Pod"),
     (POD, pod(resources={"limits": {"cpu": "1 Gi"}}),
      "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"),
     (POD, {"metadata": {"creationTimestamp": "now"}},

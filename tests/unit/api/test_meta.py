@@ -39,8 +39,11 @@ def test_clock():
     assert clock.rfc3339_micro(NOW) == "2026-11-22T15:00:00.123456Z"
     assert clock.parse("2026-11-22T16:00:00.123456+01:00") == NOW
     assert clock.rfc3339(NOW.astimezone(timezone(timedelta(hours=5)))) == "2026-11-22T15:00:00Z"
-    with pytest.raises(ValueError, match="RFC 3339"):
-        clock.parse("2026-11-22T15:00:00")
+    assert clock.parse("2026-11-22T15:00:00.123456789Z") == NOW
+    for text in ("2026-11-22T15:00:00", "2026-11-22", "20261122T150000Z", "2026-11-22 15:00:00Z", "",
+                 "2026-13-22T15:00:00Z"):
+        with pytest.raises(ValueError, match=r"RFC 3339|month"):
+            clock.parse(text)
 
 
 @pytest.mark.parametrize("obj", [
