@@ -8,6 +8,6 @@ Read in this order:
 - ``schema`` (what the fields of a kind are): ``types`` is its model, ``schema_file`` where it comes from; ``body`` and
   ``decode`` turn bytes into objects of a type;
 - four ways to change an object: ``jsonpatch``, ``mergepatch``, ``strategicpatch``, and ``apply`` (server-side apply),
-  which is ``fields`` (sets of fields), ``fieldset`` (which fields, which changed), ``typed_merge`` (merging by type) and
-  ``ownership`` (``managedFields``).
+  which is ``fields`` (sets of fields), ``fieldset`` (which fields, which changed), ``typed_merge`` (merging by type)
+  and ``ownership`` (``managedFields``).
 """
