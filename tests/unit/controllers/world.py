@@ -91,7 +91,8 @@ class World:
         labels = {"kubernetes.io/hostname": name} | fields.pop("labels", {})
         node = await self.create(NODES, {"metadata": {"name": name, "labels": labels}, "spec": spec})
         allocatable = {"cpu": "4", "memory": "8Gi", "pods": "110"} | fields.pop("allocatable", {})
-        condition = {"type": "Ready", "status": "True" if ready else "False", "lastHeartbeatTime": "2026-01-01T00:00:00Z"}
+        condition = {"type": "Ready", "status": "True" if ready else "False",
+                     "lastHeartbeatTime": "2026-01-01T00:00:00Z"}
         return await self.status(NODES, node, allocatable=allocatable, capacity=allocatable, conditions=[condition])
 
 
