@@ -99,8 +99,11 @@ class _Layer:
             try:
                 os.mkdir(name, 0o755, dir_fd=above)
                 return syscalls.open_in_root(above, name, flags)
+            except FileExistsError:  # a symlink whose target the layer has not made yet
+                target = os.readlink(name, dir_fd=above)
             finally:
                 os.close(above)
+            return self._open_directory(posixpath.normpath(posixpath.join("/", upper, target)).lstrip("/"))
 
     def _clear(self, name: str, where: int) -> None:
         """A later entry of the same name replaces the earlier one."""
