@@ -39,6 +39,10 @@ class PodKind(Kind):
             obj["status"]["conditions"] = [{**_SCHEDULING_GATED, "lastTransitionTime": rfc3339(ctx.now)}]
 
     def prepare_for_update(self, obj: Object, old: Object, ctx: Context, subresource: str = "") -> None:
+        if subresource == "binding":
+            return  # made by the server itself from the stored Pod: node and condition PodScheduled come with it
+        if subresource == "binding":
+            return  # it sets the node and a condition, which no other write may do together
         if subresource == "ephemeralcontainers":
             _take_only_ephemeral(obj, old)
         elif subresource == "resize":
@@ -58,6 +62,10 @@ class PodKind(Kind):
         return errors
 
     def validate_object_update(self, obj: Object, old: Object, subresource: str) -> list[FieldError]:
+        if subresource == "binding":
+            return []
+        if subresource == "binding":
+            return []
         if subresource == "status":
             return validate_status_update(obj, old)
         if subresource == "ephemeralcontainers":
