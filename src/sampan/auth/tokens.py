@@ -32,7 +32,7 @@ ALGORITHM = "RS256"
 EXTENDABLE_SECONDS = 3607
 EXTENDED_SECONDS = 365 * 24 * 3600
 NOT_BEFORE_LEEWAY_SECONDS = 60
-_LEGACY = LEGACY_ISSUER + "/"
+_LEGACY = "kubernetes.io/serviceaccount/"
 
 
 class InvalidToken(Exception):
