@@ -217,7 +217,21 @@ def _merge_ordered_lists(original: Map, patch: Map, type: Type) -> None:
             merged = have
         else:
             merged = _without_directives(change)[1] if have is None else _merge_list_field(have, change, field_type)
-        original[field] = _ordered(merged or [], order, have or [], key)
+        original[field] = _ordered(merged or [], order, _server_order(have or [], change or [], key), key)
+
+
+def _server_order(have: list[Any], change: list[Any], key: str) -> list[Any]:
+    """The live order that decides where unnamed items go.
+
+    Upstream deletes and appends in the live list's own memory before it looks at the order, so an added item counts as
+    standing in the place that a deleted one has left; clients see that order, so it is kept.
+    """
+    if not key:
+        return have
+    gone = [item.get(key) for item in change if isinstance(item, dict) and item.get(DIRECTIVE) == "delete"]
+    known = [_key_of(item, key) for item in have]
+    added = [item for item in change if DIRECTIVE not in item and _key_of(item, key) not in known]
+    return ([item for item in have if item[key] not in gone] + added)[:len(have)]
 
 
 def _check_order(change: list[Any], order: list[Any], key: str) -> None:

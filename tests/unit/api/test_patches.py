@@ -89,6 +89,8 @@ def named(*names):
      pod(*named("x", "b", "a"))),
     (pod(*named("x", "a")), {"spec": {"$setElementOrder/containers": named("a", "b"), "containers": named("b")}},
      pod(*named("x", "a", "b"))),
+    (pod(*named("a", "b", "d")), {"spec": {"$setElementOrder/containers": named("b", "c"), "containers": [
+        {"name": "c"}, {"name": "a", "$patch": "delete"}]}}, pod(*named("b", "d", "c"))),
     # atomic lists and maps are replaced or merged as declared
     (pod(tolerations=[{"key": "a"}]), {"spec": {"tolerations": [{"key": "b"}]}}, pod(tolerations=[{"key": "b"}])),
     (pod(nodeSelector={"a": "1", "b": "2"}), {"spec": {"nodeSelector": {"a": None, "c": "3"}}},
