@@ -33,6 +33,8 @@ class ClusterState:
         self.with_affinity: dict[str, NodeInfo] = {}
         self.with_anti_terms: dict[str, NodeInfo] = {}
         self.image_nodes: Counter[str] = Counter()
+        self.tainted: set[str] = set()  # nodes with taints that forbid, and cordoned ones: mostly none, then
+        self.cordoned: set[str] = set()  # the rules about them need not look at any node
         self.counts = Counts(self.nodes)
         self._pods: dict[str, PodInfo] = {}
         self._assumed: set[str] = set()
@@ -47,6 +49,7 @@ class ClusterState:
         self.image_nodes.subtract(info.image_sizes.keys())
         info.set_node(node)
         self.image_nodes.update(info.image_sizes.keys())
+        self._index_taints(info)
         if fresh:
             self.node_list.append(info)
         if fresh or old_labels != info.labels:
@@ -58,10 +61,15 @@ class ClusterState:
             return
         self.image_nodes.subtract(info.image_sizes.keys())
         info.set_node(None)
+        self._index_taints(info)
         self.node_list.remove(info)
         if not info.pods:
             del self.nodes[name]
         self._topology_changed()
+
+    def _index_taints(self, node: NodeInfo) -> None:
+        for index, is_in in ((self.tainted, bool(node.hard_taints)), (self.cordoned, node.unschedulable)):
+            (index.add if is_in else index.discard)(node.name)
 
     def _topology_changed(self) -> None:
         self._topology.clear()

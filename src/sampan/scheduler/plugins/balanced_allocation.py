@@ -21,13 +21,12 @@ class BalancedAllocation:
         cpu, memory = pod.cpu_millicores, pod.memory_bytes
         if not cpu and not memory:
             return None  # it would make no difference anywhere
-        return [_balance(node.taken_cpu + cpu, node.cpu_millicores, node.taken_memory + memory, node.memory_bytes)
-                for node in nodes]
-
-
-def _balance(cpu: int, cpu_capacity: int, memory: int, memory_capacity: int) -> int:
-    """100 minus the standard deviation of the two fractions, which for two values is half their distance."""
-    if not cpu_capacity or not memory_capacity:
-        return MAX_SCORE  # one resource alone is always in balance
-    distance = abs(min(cpu / cpu_capacity, 1) - min(memory / memory_capacity, 1))
-    return int((1 - distance / 2) * MAX_SCORE)
+        scores = []
+        for node in nodes:
+            if not node.cpu_millicores or not node.memory_bytes:
+                scores.append(MAX_SCORE)  # one resource alone is always in balance
+                continue
+            distance = (node.taken_cpu + cpu) / node.cpu_millicores - (node.taken_memory + memory) / node.memory_bytes
+            # The standard deviation of two values is half their distance. What fits is never above 1.
+            scores.append(int(MAX_SCORE - abs(distance) * MAX_SCORE / 2))
+        return scores

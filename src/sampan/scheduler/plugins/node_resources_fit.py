@@ -37,9 +37,16 @@ class NodeResourcesFit:
         return check
 
     def score(self, pod: PodInfo, cluster: ClusterState, nodes: Sequence[NodeInfo]) -> Sequence[float] | None:
-        cpu, memory = pod.least_cpu, pod.least_memory
-        return [(_free(node.least_cpu + cpu, node.cpu_millicores)
-                 + _free(node.least_memory + memory, node.memory_bytes)) // 2 for node in nodes]
+        """The mean of the free shares of CPU and memory, in percent. Written out: it runs for every node of a pod."""
+        cpu, memory, scores = pod.least_cpu, pod.least_memory, []
+        for node in nodes:
+            free_cpu = node.cpu_millicores - node.least_cpu - cpu
+            free_memory = node.memory_bytes - node.least_memory - memory
+            score = free_cpu * MAX_SCORE // node.cpu_millicores if free_cpu > 0 else 0
+            if free_memory > 0:
+                score += free_memory * MAX_SCORE // node.memory_bytes
+            scores.append(score // 2)
+        return scores
 
 
 def _shortages(pod: PodInfo, node: NodeInfo) -> list[Reason]:
@@ -51,6 +58,3 @@ def _shortages(pod: PodInfo, node: NodeInfo) -> list[Reason]:
             reasons.append(Reason(f"Insufficient {name}", resolvable=amount <= room))
     return reasons
 
-
-def _free(taken: int, capacity: int) -> int:
-    return 0 if taken > capacity or not capacity else (capacity - taken) * MAX_SCORE // capacity

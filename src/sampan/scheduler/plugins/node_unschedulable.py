@@ -16,6 +16,6 @@ class NodeUnschedulable:
     events = frozenset({Event.NODE_ADDED, Event.NODE_TAINTS})
 
     def filter(self, pod: PodInfo, cluster: ClusterState) -> Filter | None:
-        if tolerates(pod.tolerations, TAINT):
+        if not cluster.cordoned or tolerates(pod.tolerations, TAINT):
             return None
         return lambda node: UNSCHEDULABLE if node.unschedulable else None

@@ -143,19 +143,17 @@ def _tolerable(constraint: Constraint, pod: PodInfo, node: NodeInfo) -> bool:
 def _add_skew(raw: list[float | None], constraint: Constraint, pod: PodInfo, cluster: ClusterState,
               nodes: Sequence[NodeInfo], *, must_have_label: bool) -> None:
     """A place's pods, weighted by how many places there are: one pod more matters less among many."""
-    key, count = constraint.topology_key, _count(constraint, pod, cluster)
-    totals = count.by_node if key == HOSTNAME else count.by_topology(key)
-    places = len(nodes) if key == HOSTNAME else len({node.labels[key] for node in nodes if key in node.labels})
-    factor = math.log(places + 2)
-    for index, node in enumerate(nodes):
-        value, before = node.labels.get(key), raw[index]
-        if before is None:
-            continue
-        if value is None:
-            raw[index] = None if must_have_label else before
-            continue
-        found = totals.get(node.name if key == HOSTNAME else value, 0)
-        raw[index] = before + found * factor + constraint.max_skew - 1
+    key, base = constraint.topology_key, constraint.max_skew - 1
+    found = _count(constraint, pod, cluster).by_topology(key)
+    values = [node.labels.get(key) for node in nodes]
+    factor = math.log(len(set(values) - {None}) + 2)
+    penalty = {value: found[value] * factor + base for value in set(values) if value is not None}
+    if must_have_label:
+        raw[:] = [None if before is None or value is None else before + penalty[value]
+                  for before, value in zip(raw, values, strict=True)]
+    else:
+        raw[:] = [before if before is None or value is None else before + penalty[value]
+                  for before, value in zip(raw, values, strict=True)]
 
 
 def _less_is_better(raw: Sequence[float | None]) -> list[float]:

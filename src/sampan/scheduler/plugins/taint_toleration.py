@@ -23,6 +23,8 @@ class TaintToleration:
     events = frozenset({Event.NODE_ADDED, Event.NODE_TAINTS})
 
     def filter(self, pod: PodInfo, cluster: ClusterState) -> Filter | None:
+        if not cluster.tainted:
+            return None
         tolerations = pod.tolerations
 
         def check(node: NodeInfo) -> Sequence[Reason] | None:
