@@ -29,8 +29,8 @@ Objects = list[Object]
 
 IndexFunction = Callable[[Object], list[str]]
 
-MIN_BACKOFF_SECONDS = 0.1
-MAX_BACKOFF_SECONDS = 10.0
+MIN_BACKOFF_SECONDS = 0.05
+MAX_BACKOFF_SECONDS = 3.0
 PAGE_SIZE = 500  # decoding a page must not hold the event loop up
 #: No fault of the revision's; the watch can go on from it once the server is well again.
 _PASSING = frozenset({429, 500, 502, 503})
@@ -113,17 +113,20 @@ class Informer:
             try:
                 await self._list_and_watch()
             except ApiError as error:
-                level = logging.DEBUG if isinstance(error, Expired) else logging.WARNING
+                # Of a server that stays away it is said once, not at every try.
+                expected = isinstance(error, Expired) or backoff > MIN_BACKOFF_SECONDS
+                level = logging.DEBUG if expected else logging.WARNING
                 log.log(level, "list or watch failed resource=%s error=%s", self.resource.group_resource, error)
                 if error.code not in _PASSING:
                     self.resource_version = ""  # too old, or of another life of the server: list again
             except Exception:
                 log.exception("list or watch failed resource=%s", self.resource.group_resource)
-            # Anything learnt means the server is well; without that, even a watch that ended cleanly must not spin.
-            backoff = MIN_BACKOFF_SECONDS if self.resource_version != before else backoff
-            if self.resource_version == before or not self.resource_version:
-                await self._sleep(backoff * (1 + random.random()))
-                backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+            if self.resource_version and self.resource_version != before:
+                backoff = MIN_BACKOFF_SECONDS  # the server is well
+                continue
+            # Without anything learnt, even a watch that ended cleanly must not spin.
+            await self._sleep(backoff * (1 + random.random()))
+            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
 
     async def _list_and_watch(self) -> None:
         if not self.resource_version:

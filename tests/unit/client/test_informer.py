@@ -139,13 +139,16 @@ async def test_one_name_two_lives(server: PodServer, informer: Informer) -> None
     assert await seen.until(2) == ["x@3>-", "->x@20"]
 
 
-async def test_survives_a_server_that_goes_away(server: PodServer, informer: Informer) -> None:
+async def test_survives_a_server_that_goes_away(
+    server: PodServer, informer: Informer, caplog: pytest.LogCaptureFixture
+) -> None:
     seen = Seen(informer)
     server.down = True
     server.end_watch()
     for _ in range(20):
         await asyncio.sleep(0)
     assert informer.get("a/x") is not None  # stale is better than empty
+    assert caplog.text.count("down") <= 1  # said once, not at every try
     server.down = False
     await asyncio.wait_for(server.watching.wait(), 5)
     server.push("DELETED", pod("x", 60))
