@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from sampan.proxy.iptables import IptablesProxier
 from sampan.proxy.nftables import NftablesProxier
 from sampan.testing.check_proxier import CHECKS, CONFIG, CONFIGURED_CHECKS, wire
 
 pytestmark = pytest.mark.linux
 
-BACK_ENDS = (NftablesProxier,)
+BACK_ENDS = (NftablesProxier, IptablesProxier)
 
 
 @pytest.fixture(scope="module")
