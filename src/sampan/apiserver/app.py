@@ -27,7 +27,7 @@ from sampan.apiserver.inflight import InFlight
 from sampan.apiserver.metrics import Metrics
 from sampan.apiserver.objects import Objects
 from sampan.apiserver.paths import Paths
-from sampan.apiserver.request_info import RequestInfo, request_info
+from sampan.apiserver.request_info import RequestInfo, request_info, selected_name
 from sampan.apiserver.respond import error_response, warning_headers
 from sampan.apiserver.watch_events import EventCache
 from sampan.auth.authenticate import Authenticator
@@ -83,7 +83,7 @@ class ApiServer:
     async def _serve(self, request: Request, info: RequestInfo, warnings: list[str]) -> Response:
         user = await self.authenticator.authenticate(request)
         user = impersonate(user, request.headers, self.authorizer)
-        self._authorize(user, info)
+        self._authorize(user, info, request)
         if not info.is_resource:
             return await self.paths.serve(request)
         resource = resources.by_plural(info.group, info.version, info.resource)
@@ -99,11 +99,12 @@ class ApiServer:
             async with asyncio.timeout(self.config.request_timeout_seconds):
                 return await handler(call)
 
-    def _authorize(self, user: UserInfo, info: RequestInfo) -> None:
+    def _authorize(self, user: UserInfo, info: RequestInfo, request: Request) -> None:
         """Raises: Forbidden."""
         if info.is_resource:
             attributes = Attributes(
-                user, info.verb, info.group, info.resource, info.subresource, info.namespace, info.name
+                user, info.verb, info.group, info.resource, info.subresource, info.namespace,
+                info.name or selected_name(request),
             )
         else:
             attributes = Attributes(user, info.verb, path=info.path)

@@ -31,6 +31,8 @@ from sampan.apiserver.version import version
 Object = dict[str, Any]
 
 PROTOBUF_V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+#: What comes back is called so: the name that is asked for is no valid media type, and newer clients check.
+PROTOBUF_V2_ANSWER = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
 _YEAR_SECONDS = 365 * 24 * 3600
 
@@ -67,7 +69,7 @@ async def _serve_v2(request: Request) -> Response:
         from sampan.apiserver.openapi_protobuf import encode
 
         return await _answer(
-            request, "v2.pb", tag, {"Content-Type": PROTOBUF_V2, "Vary": "Accept"}, lambda: encode(document_v2())
+            request, "v2.pb", tag, {"Content-Type": PROTOBUF_V2_ANSWER, "Vary": "Accept"}, lambda: encode(document_v2())
         )
     _check_json(request)
     headers = {"Content-Type": JSON, "Vary": "Accept"}

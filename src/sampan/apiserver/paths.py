@@ -92,15 +92,14 @@ class Paths:
         return None
 
     def _openid(self, path: str) -> Response:
-        from sampan.apiserver import openid
+        from sampan.auth import keys
 
         config = self.server.config
-        keys = openid.jwks(config.service_account_public_keys)
         if path == OPENID_KEYS:
-            return Response(200, {"Content-Type": "application/jwk-set+json"}, orjson.dumps(keys))
+            public = [keys.load_public(pem) for pem in config.service_account_public_keys]
+            return Response(200, {"Content-Type": "application/jwk-set+json"}, orjson.dumps(keys.jwks(public)))
         uri = f"https://{config.advertise_address}:{config.secure_port}{OPENID_KEYS}"
-        body = orjson.dumps(openid.configuration(config.service_account_issuer, uri, keys))
-        return Response(200, {"Content-Type": JSON}, body)
+        return Response(200, {"Content-Type": JSON}, orjson.dumps(keys.discovery(config.service_account_issuer, uri)))
 
     def _index(self) -> list[str]:
         paths = ["/api", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/openapi/v2", "/openapi/v3", "/version",

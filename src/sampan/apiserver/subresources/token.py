@@ -7,6 +7,7 @@ Upstream: ``pkg/registry/core/serviceaccount/storage/token.go``; KEP-1205.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sampan.api import clock, meta
@@ -46,12 +47,13 @@ async def create(call: Call) -> Response:
     spec["expirationSeconds"] = spec.get("expirationSeconds", DEFAULT_SECONDS)
     check(spec, call.name)
     bound = await bound_object(call, spec.get("boundObjectRef"))
+    node = await node_of(call, bound)
     seconds = min(spec["expirationSeconds"], call.server.config.service_account_max_token_seconds)
     now = clock.now()
     token = issuer.issue(
-        account, audiences=tuple(spec["audiences"]), expiration_seconds=seconds, bound_object=bound, now=now
+        account, audiences=tuple(spec["audiences"]), expiration_seconds=seconds, bound_object=bound, now=now, node=node
     )
-    return object_response(call, answer(request, call, token, clock.rfc3339(expiry(now, seconds))), 201)
+    return object_response(call, answer(request, call, token, clock.rfc3339(now + timedelta(seconds=seconds))), 201)
 
 
 def check(spec: Object, name: str) -> None:
@@ -90,10 +92,10 @@ async def bound_object(call: Call, reference: Object | None) -> Object | None:
     return found
 
 
-def expiry(now: Any, seconds: int) -> Any:
-    from datetime import timedelta
-
-    return now + timedelta(seconds=seconds)
+async def node_of(call: Call, bound: Object | None) -> Object | None:
+    """The Node that a bound Pod runs on; the token names it, too."""
+    name = (bound.get("spec") or {}).get("nodeName") if bound is not None and bound.get("kind") == "Pod" else None
+    return await call.server.objects.get_object(NODES, name) if name else None
 
 
 def answer(request: Object, call: Call, token: str, expires: str) -> Object:
