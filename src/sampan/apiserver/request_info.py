@@ -46,6 +46,15 @@ def request_info(request: Request) -> RequestInfo:
     return parse(request.method, request.path, watching)
 
 
+def selected_name(request: Request) -> str:
+    """The one name that ``fieldSelector=metadata.name=x`` leaves: who may get x may also list and watch just it."""
+    for requirement in request.param("fieldSelector").split(",") if request.query else ():
+        field, _, value = requirement.partition("=")
+        if field == "metadata.name":
+            return value.removeprefix("=")
+    return ""
+
+
 @lru_cache(maxsize=16384)
 def parse(method: str, path: str, watching: bool = False) -> RequestInfo:
     nonresource = RequestInfo(path, method.lower())

@@ -7,11 +7,12 @@ upstream's may and no more.  Proxy and DNS share one copy of Services and Endpoi
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sampan.cluster.config import ClusterConfig
+from sampan.cluster.config import ClusterConfig, ClusterError
 from sampan.cluster.nodes import agent_daemon, node_network, pod_cidr
 from sampan.cluster.process import run
 from sampan.cluster.setns import enter_network
@@ -19,6 +20,8 @@ from sampan.cluster.setns import enter_network
 if TYPE_CHECKING:
     from sampan.client.https import Https
     from sampan.kubelet.config import KubeletConfig
+
+SERVER_WAIT_SECONDS = 30.0
 
 
 def main(config: ClusterConfig, node: str, ready_fd: int) -> None:
@@ -46,12 +49,26 @@ class Agent:
 
     async def start(self) -> None:
         """Raises: ApiError, ProxyError, RuntimeFailure, OSError."""
+        await self._server_listens()
         await asyncio.gather(self._start_forwarding(), self._start_kubelet())
 
     async def close(self) -> None:
         """Last started, first closed."""
         while self._closing:
             await self._closing.pop()()
+
+    async def _server_listens(self) -> None:
+        """Server and agent are started together, and the agent is ready to ask first. Raises: ClusterError."""
+        deadline = time.monotonic() + SERVER_WAIT_SECONDS
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(self._config.host_address, self._config.api_port)
+                writer.close()
+                return
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise ClusterError(f"no answer from {self._config.node_server_url}: {error}") from error
+                await asyncio.sleep(0.01)
 
     async def _start_forwarding(self) -> None:
         from sampan.client.informer import Informers
