@@ -62,6 +62,9 @@ CONTROLLERS: dict[str, list[Object]] = {
     "service-account-controller": [
         rule("create get list watch", "core", "serviceaccounts"), rule("get list watch", "core", "namespaces"),
         _EVENTS],
+    "taint-eviction-controller": [
+        rule("delete get list watch", "core", "pods"), rule("patch", "core", "pods/status"),
+        rule("get list watch", "core", "nodes"), _EVENTS],
     "tokens-controller": [
         rule("create delete get list update watch patch", "core", "secrets"),
         rule("get list watch update patch", "core", "serviceaccounts"),
