@@ -1,7 +1,7 @@
 """A runtime in memory: containers that live, crash and ignore signals by script, in the running loop's time.
 
-It counts what is made, so tests can say that nothing was started twice; ``crash_after`` makes the n-th call raise
-``Crash``, so tests can stop an agent at any point and let the next one take over the same runtime.
+It counts what is made, so tests can say that nothing was started twice.  With ``crash_after`` set to n, the n-th call
+and all later ones never return, so tests can stop an agent at any point and let the next one take over.
 """
 
 from __future__ import annotations
@@ -30,10 +30,6 @@ from sampan.runtime.base import (
 )
 
 UID_LABEL = "io.kubernetes.pod.uid"
-
-
-class Crash(BaseException):
-    """The agent was killed here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +251,7 @@ class FakeRuntime:
         if self.crash_after is not None:
             self.crash_after -= 1
             if self.crash_after < 0:
-                raise Crash(verb)
+                await asyncio.Event().wait()  # the agent that called is dead from here on
         await asyncio.sleep(0)
 
     def _end(self, container_id: str, exit_code: int, reason: str = "") -> None:
