@@ -5,5 +5,5 @@ machine: each node's kernel rewrites it, for the first packet of a connection, t
 
 Read in this order: ``table.py`` (pure: from Services and EndpointSlices to what must be forwarded where), ``base.py``
 (what every back end can do), ``nftables.py`` with ``nft_layout.py`` (the default) and ``iptables.py``, ``conntrack.py``
-(connections that must forget), ``run.py`` (watching the API and driving it all).
+(connections that must forget), ``health.py`` (what load balancers ask), ``run.py`` (watching the API, driving it all).
 """

@@ -22,6 +22,7 @@ from sampan.network import netns
 from sampan.network.netlink import NETLINK_NETFILTER
 from sampan.proxy import conntrack
 from sampan.proxy.base import Proxier, ProxyConfig
+from sampan.proxy.health import HealthPorts, checks
 from sampan.proxy.modes import open_proxier
 from sampan.proxy.table import ServicePort, Table, service_of, service_ports
 
@@ -52,6 +53,7 @@ class Proxy:
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
         self._synced = asyncio.Event()
+        self._health = HealthPorts()
         self._proxier: Proxier | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -74,6 +76,7 @@ class Proxy:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        await self._health.close()
         proxier, self._proxier = self._proxier, None
         if proxier is not None:
             if remove:
@@ -127,6 +130,7 @@ class Proxy:
         self._changed.clear()
         self._table = await self._compute({self._key(obj) for obj in self._services.list()})
         await asyncio.to_thread(proxier.replace, self._table)
+        await self._health.update(checks(self._table))
         await self._forget_stale(self._table)
 
     async def _update(self, proxier: Proxier) -> None:
@@ -143,6 +147,8 @@ class Proxy:
                 self._table[key] = ports
             else:
                 self._table.pop(key, None)
+        if any(p.health_check_node_port for both in (changes, before) for ports in both.values() for p in ports):
+            await self._health.update(checks(self._table))
         await self._forget_stale(changes, before)
 
     async def _repair(self, proxier: Proxier) -> None:
