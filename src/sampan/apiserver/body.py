@@ -1,4 +1,4 @@
-"""From the bytes of a request to an object: media type, JSON or YAML, the right kind, known fields.
+"""From the bytes of a request to an object: media type (JSON, YAML, protobuf), the right kind, known fields.
 
 Upstream: ``staging/src/k8s.io/apimachinery/pkg/runtime/serializer/json``, ``endpoints/handlers/rest.go``.
 """
@@ -11,12 +11,14 @@ from sampan.api import body, meta, schema
 from sampan.api.errors import ApiError, BadRequest, FieldError, Invalid, UnsupportedMediaType
 from sampan.api.http import Request
 from sampan.api.resources import Resource
+from sampan.apiserver import protobuf_body
 from sampan.apiserver.call import Call
 from sampan.apiserver.negotiation import JSON, YAML
+from sampan.apiserver.protobuf_body import MEDIA as PROTOBUF
 
 Object = dict[str, Any]
 
-_ACCEPTED = (JSON, YAML)
+_ACCEPTED = (JSON, YAML, PROTOBUF)
 
 
 def media_type(request: Request) -> str:
@@ -38,10 +40,13 @@ def read_object(call: Call, field_validation: str, resource: Resource | None = N
     media = media_type(call.request)
     if not call.request.body:
         raise BadRequest("the request has no body")
-    obj, warnings = schema.decode_body(
-        call.request.body, schema.type_for(wanted.api_version, wanted.kind), content_type=media,
-        field_validation=field_validation,
-    )
+    type_ = schema.type_for(wanted.api_version, wanted.kind)
+    if media == PROTOBUF:
+        obj, warnings = schema.decode(protobuf_body.read(call.request.body, type_), type_)
+    else:
+        obj, warnings = schema.decode_body(
+            call.request.body, type_, content_type=media, field_validation=field_validation
+        )
     call.warnings += warnings
     return identified(obj, wanted)
 
@@ -60,6 +65,8 @@ def identified(obj: Object, wanted: Resource) -> Object:
 
 def parse_any(request: Request) -> Any:
     """The body as it is: patches and DeleteOptions. Raises: BadRequest."""
+    if request.headers.get("content-type", "").startswith(PROTOBUF):
+        return protobuf_body.read(request.body, schema.type_for("v1", "DeleteOptions"))
     try:
         if body.is_yaml(request.headers.get("content-type", "")):
             return body.parse_yaml(request.body)[0]

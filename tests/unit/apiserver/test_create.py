@@ -102,8 +102,8 @@ async def test_yaml_in_and_out(api: Api) -> None:
     assert b"key: value" in answer.body
 
 
-async def test_protobuf_is_refused_by_name(api: Api) -> None:
-    answer = await api.ask("POST", CONFIGMAPS, b"k8s\0", content_type="application/vnd.kubernetes.protobuf")
+async def test_media_types_that_are_not_served(api: Api) -> None:
+    answer = await api.ask("POST", CONFIGMAPS, b"<a/>", content_type="application/xml")
     assert answer.status == 415
     assert "application/json" in answer.json["message"]
     unreadable = await api.get(CONFIGMAPS, accept="application/vnd.kubernetes.protobuf")
