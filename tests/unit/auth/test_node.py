@@ -69,7 +69,8 @@ def test_what_is_not_its_business(objects, asked):
 
 ALWAYS = [
     asks("list", "pods", namespace=""), asks("watch", "services", namespace=""), asks("create", "nodes", "", ""),
-    asks("patch", "nodes", "n1", "", sub="status"), asks("get", "nodes", "n1", ""), asks("patch", "pods", "x", sub="status"),
+    asks("patch", "nodes", "n1", "", sub="status"), asks("get", "nodes", "n1", ""),
+    asks("patch", "pods", "x", sub="status"),
     asks("delete", "pods", "x"), asks("create", "events"), asks("create", "pods", "x", sub="eviction"),
     asks("update", "leases", "n1", "kube-node-lease", group="coordination.k8s.io"),
     asks("create", "tokenreviews", namespace="", group="authentication.k8s.io"),

@@ -114,10 +114,9 @@ def _qos(pod: Object) -> str:
 
 def _take_only_ephemeral(obj: Object, old: Object) -> None:
     """Everything but the ephemeral containers is as it was."""
-    wanted = (obj.get("spec") or {}).get("ephemeralContainers")
+    wanted = obj.get("spec") or {}
     obj["spec"] = copy.deepcopy(old["spec"])
-    if wanted:
-        obj["spec"]["ephemeralContainers"] = wanted
+    keep(obj["spec"], wanted, "ephemeralContainers")
     keep(obj, old, "status")
 
 
