@@ -140,6 +140,12 @@ def list_links(netlink: Netlink) -> list[Link]:
     return [_parse(m) for m in netlink.dump(RTM_GETLINK, _link()) if m.kind == RTM_NEWLINK]
 
 
+def mtu_towards(netlink: Netlink, destination: str) -> int | None:
+    """MTU of the link that the route to exactly this CIDR leaves by; None without such a route."""
+    owner = route_owner(netlink, destination)
+    return next((link.mtu for link in list_links(netlink) if link.index == owner), None)
+
+
 def route_owner(netlink: Netlink, destination: str) -> int | None:
     """Index of the link that the main table's route to exactly this CIDR leaves by; None without such a route."""
     network = ipaddress.IPv4Network(destination)

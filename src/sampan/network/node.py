@@ -154,6 +154,12 @@ def set_sysctl(path: str, value: str) -> None:
     Path("/proc/sys", path).write_text(value)
 
 
+def host_mtu() -> int:
+    """For ``NodeNetwork.mtu`` and the pods': no packet should be too large for the host's uplink (VPNs, clouds)."""
+    with Netlink() as host:
+        return min(links.mtu_towards(host, "0.0.0.0/0") or 1500, 1500)
+
+
 def node_networks(cluster: str) -> list[str]:
     """Names of the nodes of ``cluster`` that have a pinned namespace here, whatever became of their state files."""
     prefix = f"sampan-{cluster}-"

@@ -9,7 +9,7 @@
 Everybody's only neighbour is the node, as in the pod network.  Endpoints answer every TCP connection on port 8080 and
 every UDP datagram on port 8053 with their name and the address they see.
 
-    async def test_mine(tmp_path): check_proxier(lambda netns: MyProxier(config(netns)))
+    def test_mine(): check_proxier(MyProxier)  # or whatever makes one from a ProxyConfig
 """
 
 from __future__ import annotations
@@ -183,17 +183,20 @@ def spread(wire: Wire, source: str, address: str, port: int, count: int = 24) ->
     return Counter(ask(wire, source, address, port).split()[0] for _ in range(count))
 
 
-def check_proxier(make: Make, wire: Wire) -> None:
-    """Every promise, one after the other, on fresh rules each. The names say what is promised."""
-    for check in CHECKS:
-        proxier = make(replace(CONFIG, netns=str(wire.node)))
-        try:
-            check(proxier, wire)
-        except AssertionError as error:
-            raise AssertionError(f"{check.__name__}: {error}") from error
-        finally:
-            proxier.remove()
-            proxier.close()
+def check_proxier(make: Make) -> None:
+    """Every promise in turn, each on fresh rules. Needs root. Raises: AssertionError, naming the promise."""
+    with wire() as built:
+        for check in CHECKS:
+            proxier = make(replace(CONFIG, netns=str(built.node)))
+            try:
+                check(proxier, built)
+            except Exception as error:
+                raise AssertionError(f"{check.__name__}: {error}") from error
+            finally:
+                proxier.remove()
+                proxier.close()
+        for configured in CONFIGURED_CHECKS:
+            configured(make, built)
 
 
 def cluster_ip_spreads_over_the_endpoints(proxier: Proxier, wire: Wire) -> None:

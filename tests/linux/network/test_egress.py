@@ -11,7 +11,7 @@ import pytest
 from sampan.network import links, netns
 from sampan.network.egress import IP_FORWARD, Egress, close_egress, forward_policy_drops, open_egress
 from sampan.network.netlink import Netlink
-from sampan.network.node import NodeNetwork, create_node_network, remove_node_network
+from sampan.network.node import NodeNetwork, create_node_network, host_mtu, remove_node_network
 
 pytestmark = pytest.mark.linux
 
@@ -66,6 +66,15 @@ def test_a_node_reaches_the_outside_and_the_host_is_restored(outside, tmp_path):
     assert IP_FORWARD.read_text().strip() == "0"
     assert tables() == []
     assert not saved.parent.exists()
+
+
+def test_pods_get_the_uplinks_mtu(outside):
+    assert host_mtu() == 1500
+    with Netlink() as host:
+        index = links.find(host, "uplink").index
+        host.request(links.route("0.0.0.0/0", index, "192.0.2.2"))
+    subprocess.run(["ip", "link", "set", "uplink", "mtu", "1400"], check=True)
+    assert host_mtu() == 1400
 
 
 def test_the_last_cluster_takes_forwarding_back(tmp_path):
