@@ -60,7 +60,7 @@ async def check_exec_with_terminal(rig: Rig) -> None:
         assert process.stderr is None and process.stdin is not None
         await process.resize(101, 33)
         async with asyncio.timeout(10):
-            process.stdin.write(b"tty; stty size; echo $TERM; exit 4\n")
+            process.stdin.write(b"tty; echo $TERM; until stty size | grep '33 101'; do sleep 0.01; done; exit 4\n")
             seen = await process.stdout.read()
             assert await process.wait() == 4
         await process.close()
@@ -87,12 +87,11 @@ async def check_attach(rig: Rig) -> None:
 
 async def check_attach_to_a_terminal(rig: Rig) -> None:
     async with rig.sandbox() as sandbox:
-        script = "read go; tty; stty size; read x; echo bye; exit 2"
+        script = "read go; tty; until stty size | grep '30 90'; do sleep 0.01; done; read x; echo bye; exit 2"
         container = await rig.run(sandbox, script, stdin=True, tty=True)
         process = await rig.runtime.attach(container, stdin=True)
         assert process.stderr is None and process.stdin is not None
         await process.resize(90, 30)
-        await asyncio.sleep(0.05)  # conmon takes size and input from two descriptors, in any order
         async with asyncio.timeout(5):
             process.stdin.write(b"\n")
             seen = b""

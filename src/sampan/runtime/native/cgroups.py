@@ -113,9 +113,9 @@ class Cgroup:
     def pids(self) -> set[int]:
         found: set[int] = set()
         for directory in self.directories():
-            for procs in directory.rglob("cgroup.procs"):
-                with contextlib.suppress(OSError):
-                    found.update(map(int, procs.read_text().split()))
+            for inner, _, _ in os.walk(directory):
+                with contextlib.suppress(OSError):  # another one may remove it meanwhile
+                    found.update(map(int, Path(inner, "cgroup.procs").read_text().split()))
         return found
 
     def kill(self, timeout_seconds: float = 10.0) -> bool:
@@ -140,9 +140,8 @@ class Cgroup:
             return
         self.kill()
         for directory in directories:
-            for child in sorted(directory.rglob("*/"), reverse=True):
-                _rmdir(child)
-            _rmdir(directory)
+            for inner, _, _ in os.walk(directory, topdown=False):
+                _rmdir(Path(inner))
 
     def oom_kills(self) -> int:
         """How often the kernel killed something here for want of memory."""

@@ -41,9 +41,9 @@ async def start(state: NodeState, record: ContainerRecord) -> None:
         record.pid_start = start_time(record.pid)
         record.phase, record.started_at = "running", records.now()
         state.save(record)
+        state.announce_container("started", record)  # before it can end
         exits.watch(state, record)
         await let_go(state, record)
-        state.announce_container("started", record)
         exits.look(state, record.id)  # it may have ended before anybody watched
 
 
