@@ -118,6 +118,8 @@ def eventually(check: Any, seconds: float = WAIT_SECONDS, every: float = 0.1) ->
             problem: AssertionError | None = AssertionError(f"still {result!r} after {seconds} s")
         except AssertionError as error:
             problem = error
+        except (KeyError, IndexError) as error:  # a field that is not there yet
+            problem = AssertionError(f"still {error!r} after {seconds} s")
         if time.monotonic() > deadline:
             raise problem
         time.sleep(every)

@@ -37,8 +37,9 @@ def save_logs(cluster: Cluster) -> None:
     """What the two processes logged, for whoever has to find out why a test failed."""
     kept = DATA_DIR / "logs"
     kept.mkdir(parents=True, exist_ok=True)
-    for log in (cluster.data_dir / cluster.name).rglob("*.log"):
-        if log.name in ("server.log", "agent.log"):
+    directory = cluster.data_dir / cluster.name
+    for log in (directory / "server" / "server.log", *directory.glob("nodes/*/agent.log")):
+        if log.exists():
             (kept / f"{cluster.name}-{log.name}").write_bytes(log.read_bytes())
 
 
@@ -52,7 +53,7 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     """A namespace named after the test; deleted in the background when the test is over."""
     stem = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40].strip("-")
     name = f"{stem}-{next(_numbers)}"
-    cluster.kubectl()("create", "namespace", name)
+    cluster.kubectl().apply(f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}")
     yield name
     cluster.kubectl()("delete", "namespace", name, "--wait=false")
 

@@ -71,10 +71,10 @@ def test_exec_with_a_terminal(shell: Kubectl) -> None:
 
 def test_exec_shows_what_is_on_the_wire(shell: Kubectl) -> None:
     err = shell("exec", "shell", "-v=7", "--", "env").err
-    assert re.search(r"GET .*/api/v1/namespaces/\S+/pods/shell\b", err), err
+    assert re.search(r"GET.*/api/v1/namespaces/\S+/pods/shell\b", err), err
     assert re.search(r"/pods/shell/exec\?command=env&container=main", err), err
-    if shell.version == "1.28":
-        assert "POST" in err and "X-Stream-Protocol-Version: v4.channel.k8s.io" in err, err
+    spdy = "X-Stream-Protocol-Version: v4.channel.k8s.io" in err
+    assert spdy == (shell.version == "1.28") and ("v5.channel.k8s.io" in err), err
     assert "101 Switching Protocols" in shell("exec", "shell", "-v=9", "--", "env").err
 
 
