@@ -147,7 +147,7 @@ CASES = {
                        "nodeSelectorTerms: Required value: must have at least one node selector term"),
     "anti-affinity key": (spec(affinity={"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}),
                           "topologyKey: Required value: can not be empty"),
-    "spread": (spec(topologySpreadConstraints=[{"maxSkew": 0, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}]),
+    "spread": (spec(topologySpreadConstraints=[{"topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}]),
                "spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero"),
     "host alias": (spec(hostAliases=[{"ip": "x"}]), 'spec.hostAliases[0].ip: Invalid value: "x": must be a valid IP'),
     "account": (spec(serviceAccountName="A"), 'spec.serviceAccountName: Invalid value: "A"'),
@@ -170,7 +170,8 @@ def test_a_good_pod_has_no_errors():
     assert errors(lambda pod: None) == []
     assert errors(container(
         ports=[{"containerPort": 80, "name": "http"}, {"containerPort": 80, "protocol": "UDP"}],
-        env=[{"name": "A", "value": "b"}, {"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['a']"}}}],
+        env=[{"name": "A", "value": "b"},
+             {"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['a']"}}}],
         volumeMounts=[{"name": "v", "mountPath": "/x"}], livenessProbe={"httpGet": {"port": "http"}},
         lifecycle={"preStop": {"sleep": {"seconds": 3}}},
         resources={"requests": {"cpu": "100m", "a.com/gpu": "1"}, "limits": {"cpu": "1", "a.com/gpu": "1"}})) == []

@@ -47,8 +47,8 @@ CASES = {
                    'spec.ports[1].name: Duplicate value: "a"'),
     "port twice": ({"ports": [{"port": 1, "name": "a"}, {"port": 1, "name": "b"}]}, "spec.ports[1]: Duplicate value"),
     "target": ({"ports": [{"port": 1, "targetPort": "A B"}]}, 'spec.ports[0].targetPort: Invalid value: "A B"'),
-    "node port": ({"ports": [{"port": 1, "nodePort": 30000}]}, "spec.ports[0].nodePort: Forbidden: may not be used when "
-                  "`type` is 'ClusterIP'"),
+    "node port": ({"ports": [{"port": 1, "nodePort": 30000}]}, "spec.ports[0].nodePort: Forbidden: may not be used "
+                  "when `type` is 'ClusterIP'"),
     "headless": ({"type": "NodePort", "clusterIP": "None"}, "may not be set to 'None' for NodePort services"),
     "external name": ({"type": "ExternalName"}, "spec.externalName: Required value"),
     "external name with address": ({"type": "ExternalName", "externalName": "a.b", "clusterIP": "10.96.0.9"},
@@ -147,7 +147,7 @@ async def test_what_exists_at_start_is_taken(cluster, server):
 async def test_node_ports(cluster):
     spec = await cluster.write(service("a", type="NodePort", ports=[{"port": 80, "nodePort": 30001}]))
     assert spec["ports"][0]["nodePort"] == 30001
-    with pytest.raises(Invalid, match="spec.ports.0..nodePort: Invalid value: 30001: provided port is already allocated"):
+    with pytest.raises(Invalid, match="nodePort: Invalid value: 30001: provided port is already allocated"):
         await cluster.write(service("b", type="NodePort", ports=[{"port": 80, "nodePort": 30001}]))
     with pytest.raises(Invalid, match="The range of valid ports is 30000-30002"):
         await cluster.write(service("c", type="NodePort", ports=[{"port": 80, "nodePort": 80}]))

@@ -55,7 +55,8 @@ def test_mistakes_in_both(resource, spec, expected):
 
 
 def test_an_empty_selector_is_named_after_the_kind():
-    assert "spec.selector: Invalid value: {}: empty selector is invalid for deployment" in errors(DEPLOYMENTS, selector={})
+    text = "spec.selector: Invalid value: {}: empty selector is invalid for deployment"
+    assert text in errors(DEPLOYMENTS, selector={})
 
 
 STRATEGIES = [
