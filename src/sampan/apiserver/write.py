@@ -63,27 +63,33 @@ async def create_object(call: Call, obj: Object, options: WriteOptions, *, opera
     objects, kind = call.server.objects, call.kind
     identify(call, obj)
     context = call.context(options.as_object(), name=meta.name(obj), dry_run=options.dry_run)
+    if operation == "Update":
+        obj = own(call, obj, options, context)
     attributes = call.attributes("CREATE", obj, None, options.as_object(), options.dry_run, meta.name(obj))
     await admission.admit(call.server.plugins, attributes)
     obj = attributes.obj or obj
     generated = give_name(obj["metadata"])
     stamp(obj["metadata"], rfc3339(context.now))
-    if operation == "Update":
-        obj["metadata"].pop("managedFields", None)
     kind.prepare_for_create(obj, context)
     if errors := kind.validate(obj):
         raise Invalid.of(call.resource, meta.name(obj), errors)
     await kind.check(obj, None, context)
     await admission.validate(call.server.plugins, attributes)
     call.warnings += kind.warnings(obj, None)
-    if operation == "Update":
-        obj = apply.track_update(None, obj, body_type(call), options.manager, context.now)
     async with kind.allocation(obj, None, context):
         if options.dry_run:
             if await objects.find(call.resource, meta.name(obj), call.namespace) is not None:
                 raise AlreadyExists.of(call.resource, meta.name(obj))
             return Written(obj, None, True)
         return Written(obj, await _store_new(call, obj, generated), True)
+
+
+def own(call: Call, obj: Object, options: WriteOptions, context: Context) -> Object:
+    """The new object with its first owner: of what the client sent, not of what admission or allocation will add."""
+    obj["metadata"].pop("managedFields", None)
+    status = obj.pop("status", None) if call.kind.has_status else None
+    owned = apply.track_update(None, obj, body_type(call), options.manager, context.now)
+    return owned if status is None else owned | {"status": status}
 
 
 def identify(call: Call, obj: Object) -> None:
@@ -179,6 +185,8 @@ async def _write_once(
     kind = call.kind
     context = call.context(options.as_object(), dry_run=options.dry_run)
     kind.prepare_for_update(obj, old, context, subresource)
+    if operation == "Update":
+        obj = apply.track_update(old, obj, body_type(call), options.manager, context.now, subresource)
     attributes = call.attributes("UPDATE", obj, old, options.as_object(), options.dry_run)
     await admission.admit(call.server.plugins, attributes)
     obj = attributes.obj or obj
@@ -187,8 +195,6 @@ async def _write_once(
     await kind.check(obj, old, context)
     await admission.validate(call.server.plugins, attributes)
     call.warnings += kind.warnings(obj, old)
-    if operation == "Update":
-        obj = apply.track_update(old, obj, body_type(call), options.manager, context.now, subresource)
     obj["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
     if unchanged(obj, old) and not released(obj):
         return Written(old, entry)
