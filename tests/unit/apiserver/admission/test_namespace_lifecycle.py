@@ -34,7 +34,8 @@ async def test_what_passes(send, operation, resource, namespace):
     assert await send(NamespaceLifecycle(), operation, resource, OBJ, namespace=namespace) == OBJ
 
 
-@pytest.mark.parametrize("name,passes", [("default", False), ("kube-system", False), ("kube-public", False), ("a", True)])
+@pytest.mark.parametrize("name,passes", [("default", False), ("kube-system", False), ("kube-public", False),
+                                         ("a", True)])
 async def test_three_are_immortal(send, name, passes):
     if passes:
         await send(NamespaceLifecycle(), "DELETE", NAMESPACES, name=name)

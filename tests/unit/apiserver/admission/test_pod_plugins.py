@@ -56,7 +56,8 @@ async def test_pull_secrets_come_from_the_account_if_the_pod_has_none(send, serv
     server.put(SERVICEACCOUNTS, "robot", "default", imagePullSecrets=[{"name": "a"}])
     taken = await send(ServiceAccount(), "CREATE", PODS, pod(serviceAccountName="robot"))
     assert taken["spec"]["imagePullSecrets"] == [{"name": "a"}]
-    kept = await send(ServiceAccount(), "CREATE", PODS, pod(serviceAccountName="robot", imagePullSecrets=[{"name": "b"}]))
+    own = pod(serviceAccountName="robot", imagePullSecrets=[{"name": "b"}])
+    kept = await send(ServiceAccount(), "CREATE", PODS, own)
     assert kept["spec"]["imagePullSecrets"] == [{"name": "b"}]
 
 

@@ -195,7 +195,7 @@ ROWS = [
                              "<unknown>"]),
     (r.CORE_EVENTS, EVENT, ["60s", "Warning", "BackOff", "pod/p", "f", "kubelet, n1", "m", "60m", 4, "x"]),
     (r.CORE_EVENTS, obj(eventTime="2026-11-22T14:59:00.000000Z", series={
-        "count": 7, "lastObservedTime": "2026-11-22T14:59:50.0000
+        "count": 7, "lastObservedTime": "2026-11-22T14:59:50.000000Z"}),
      ["10s", "", "", "", "", "", "", "60s", 7, "x"]),
     (r.CONFIGMAPS, obj(data={"a": ""}, binaryData={"b": ""}, metadata=LONG_AGO), ["x", 2, "5h"]),
     (r.SECRETS, obj(type="Opaque", data={"a": ""}), ["x", "Opaque", 1, "<unknown>"]),
