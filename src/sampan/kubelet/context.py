@@ -29,7 +29,10 @@ class PodCgroups(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``slots`` bounds how many sandboxes and containers are being made at once: more only wait for the CPU."""
+    """``slots`` bounds how many sandboxes and containers are being made at once: more only wait for the CPU.
+
+    ``sweeping`` lets the remains of one pod at a time be removed, so that it never competes with pods that still run.
+    """
 
     config: KubeletConfig
     client: Client
@@ -46,6 +49,7 @@ class Context:
     services: Callable[[], list[Mapping[str, Any]]]
     memory_bytes: int
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    sweeping: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     now: Callable[[], float] = time.time
 
     @property

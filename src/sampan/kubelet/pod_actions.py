@@ -141,7 +141,8 @@ class PodActions:
             case Finish():
                 pod, state = self._look()
                 await remains.delete_pod(self._context, pod)
-                await remains.remove(self._context, pod, state)
+                async with self._context.sweeping:
+                    await remains.remove(self._context, pod, state)
                 self.finished = True
 
     async def _create_sandbox(self, action: CreateSandbox) -> None:
