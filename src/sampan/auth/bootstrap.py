@@ -32,7 +32,7 @@ SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
 class Client(Protocol):
-    """What is asked of the API client."""
+    """What is asked of the API client; ``bootstrap_store.StoreClient`` is a quick one for an empty cluster."""
 
     async def list(self, resource: Resource) -> Object: ...
     async def create(self, resource: Resource, obj: Object, namespace: str | None = None) -> Object: ...
@@ -92,7 +92,7 @@ def reconciled(wanted: Object, there: Object) -> Object:
             merged["metadata"][field] = {**(merged["metadata"].get(field) or {}), **wanted["metadata"][field]}
     if "aggregationRule" in wanted:
         merged["aggregationRule"] = wanted["aggregationRule"]  # its rules are the aggregation controller's
-    elif "rules" in wanted:
+    elif "rules" in wanted and wanted["rules"] != there.get("rules"):
         missing = [rule for rule in wanted["rules"] if covers(there.get("rules") or [], [rule])]
         if missing:
             merged["rules"] = [*(there.get("rules") or []), *copy.deepcopy(missing)]

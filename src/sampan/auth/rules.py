@@ -36,19 +36,24 @@ class Rule:
                    tuple(rule.get("nonResourceURLs") or ()))
 
     def allows(self, asked: Attributes) -> bool:
-        if asked.verb not in self.verbs and ALL not in self.verbs:
-            return False
+        """Cheapest question first: most rules are about another group."""
         if not asked.resource:
-            return any(_path_matches(pattern, asked.path) for pattern in self.paths)
+            return bool(self.paths) and self._verb_matches(asked) and any(
+                _path_matches(pattern, asked.path) for pattern in self.paths)
         if asked.group not in self.groups and ALL not in self.groups:
             return False
-        return self._resource_matches(asked) and (not self.names or asked.name in self.names)
+        return self._verb_matches(asked) and self._resource_matches(asked) and (
+            not self.names or asked.name in self.names)
+
+    def _verb_matches(self, asked: Attributes) -> bool:
+        return asked.verb in self.verbs or ALL in self.verbs
 
     def _resource_matches(self, asked: Attributes) -> bool:
         """``pods/log`` is matched by ``pods/log``, ``*/log`` and ``*``; ``pods`` does not match ``pods/log``."""
-        if ALL in self.resources or asked.combined_resource in self.resources:
-            return True
-        return bool(asked.subresource) and f"*/{asked.subresource}" in self.resources
+        if not asked.subresource:
+            return asked.resource in self.resources or ALL in self.resources
+        return (asked.combined_resource in self.resources or f"*/{asked.subresource}" in self.resources
+                or ALL in self.resources)
 
 
 def _path_matches(pattern: str, path: str) -> bool:

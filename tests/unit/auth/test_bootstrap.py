@@ -147,3 +147,25 @@ def test_reconciling_changes_neither_side():
     before = copy.deepcopy((wanted, there))
     reconciled(wanted, there)
     assert (wanted, there) == before
+
+
+async def test_an_empty_store_is_filled_without_a_server():
+    from sampan.auth.bootstrap_store import StoreClient
+    from sampan.store.memory import MemoryStore
+
+    store = MemoryStore()
+    await store.start()
+    client = StoreClient(store)
+    await ensure(client)
+    revision = store.revision
+    await ensure(client)
+    assert store.revision == revision
+    (role,) = [r for r in (await client.list(CLUSTERROLES))["items"] if r["metadata"]["name"] == "view"]
+    assert role["metadata"]["uid"] and role["metadata"]["creationTimestamp"] and role["rules"]
+    await client.update(CLUSTERROLES, role | {"rules": [], "aggregationRule": None})
+    await ensure(client)
+    assert store.revision == revision + 2
+    (namespace,) = [n for n in (await client.list(NAMESPACES))["items"] if n["metadata"]["name"] == "default"]
+    assert (namespace["spec"], namespace["status"]) == ({"finalizers": ["kubernetes"]}, {"phase": "Active"})
+    assert namespace["metadata"]["labels"] == {"kubernetes.io/metadata.name": "default"}
+    await store.close()

@@ -14,6 +14,7 @@ from sampan.api import clock, meta
 from sampan.api.errors import BadRequest, Conflict, FieldError, Invalid, NotFound, ServiceUnavailable
 from sampan.api.http import Response
 from sampan.api.resources import NODES, PODS, SECRETS, Resource
+from sampan.apiserver.admission import base as admission
 from sampan.apiserver.body import read_object
 from sampan.apiserver.call import Call
 from sampan.apiserver.objects import decode
@@ -46,6 +47,8 @@ async def create(call: Call) -> Response:
     spec["audiences"] = spec.get("audiences") or list(call.server.config.api_audiences)
     spec["expirationSeconds"] = spec.get("expirationSeconds", DEFAULT_SECONDS)
     check(spec, call.name)
+    attributes = call.attributes("CREATE", request, None, options.as_object(), options.dry_run, call.name)
+    await admission.run(call.server.plugins, attributes)  # a kubelet gets tokens of its own pods only
     bound = await bound_object(call, spec.get("boundObjectRef"))
     node = await node_of(call, bound)
     seconds = min(spec["expirationSeconds"], call.server.config.service_account_max_token_seconds)
