@@ -22,7 +22,7 @@ class Subject:
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request. ``headers`` has lower-case keys; ``query`` keeps order and repeats (``command=a&command=b``)."""
+    """One HTTP request. ``headers`` has lower-case keys; ``query`` keeps order and repeats (``command=a`` twice)."""
 
     method: str
     path: str
@@ -46,7 +46,7 @@ Upgrade = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @dataclass(slots=True)
 class Response:
-    """One HTTP response. ``body`` is either all bytes or a stream of chunks (watch, logs); ``upgrade`` goes with 101."""
+    """One HTTP response. ``body`` is all bytes or a stream of chunks (watch, logs); ``upgrade`` goes with 101."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)

@@ -98,8 +98,9 @@ SERVICES = Resource("", "v1", "services", "Service", True, "service", ("svc",), 
 ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints", True, "endpoints", ("ep",))
 CONFIGMAPS = Resource("", "v1", "configmaps", "ConfigMap", True, "configmap", ("cm",))
 SECRETS = Resource("", "v1", "secrets", "Secret", True, "secret")
+TOKEN = Subresource("token", CREATE_ONLY, "TokenRequest", "authentication.k8s.io/v1")
 SERVICEACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", True, "serviceaccount", ("sa",),
-                           subresources=(Subresource("token", CREATE_ONLY, "TokenRequest", "authentication.k8s.io/v1"),))
+                           subresources=(TOKEN,))
 CORE_EVENTS = Resource("", "v1", "events", "Event", True, "event", ("ev",))
 BINDINGS = Resource("", "v1", "bindings", "Binding", True, "binding", verbs=CREATE_ONLY)
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event", True, "event", ("ev",), stored_as="events")
@@ -126,6 +127,10 @@ LOCALSUBJECTACCESSREVIEWS = Resource("authorization.k8s.io", "v1", "localsubject
                                      "LocalSubjectAccessReview", True, "localsubjectaccessreview", verbs=CREATE_ONLY)
 SELFSUBJECTRULESREVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview",
                                    False, "selfsubjectrulesreview", verbs=CREATE_ONLY)
+#: There are none yet, and none can be made; but kubectl lists them before it says that a kind is unknown.
+CUSTOMRESOURCEDEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions",
+                                     "CustomResourceDefinition", False, "customresourcedefinition", ("crd", "crds"),
+                                     ("api-extensions",), verbs=("get", "list", "watch"))
 
 #: In discovery's order: core first, then the groups as upstream ranks them.
 RESOURCES: tuple[Resource, ...] = (
@@ -137,6 +142,7 @@ RESOURCES: tuple[Resource, ...] = (
     CLUSTERROLEBINDINGS, CLUSTERROLES, ROLEBINDINGS, ROLES,
     LEASES,
     ENDPOINTSLICES,
+    CUSTOMRESOURCEDEFINITIONS,
 )
 
 _BY_PLURAL = {(r.group, r.version, r.plural): r for r in RESOURCES}

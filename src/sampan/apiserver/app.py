@@ -24,6 +24,7 @@ from sampan.apiserver.config import Config
 from sampan.apiserver.forbidden import denial
 from sampan.apiserver.impersonation import impersonate
 from sampan.apiserver.inflight import InFlight
+from sampan.apiserver.kinds.service.ranges import ServiceRanges
 from sampan.apiserver.metrics import Metrics
 from sampan.apiserver.objects import Objects
 from sampan.apiserver.paths import Paths
@@ -57,6 +58,7 @@ class ApiServer:
         self.events = EventCache()
         self.metrics = Metrics()
         self.paths = Paths(self)
+        self.service_ranges = ServiceRanges(config.service_cluster_ip_range, config.service_node_port_range)
         self.inflight = InFlight(config.max_requests_inflight, config.max_mutating_requests_inflight)
 
     async def handle(self, request: Request) -> Response:

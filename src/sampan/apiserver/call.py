@@ -60,7 +60,7 @@ class Call:
         server = self.server
         return Context(
             self.user, clock.now(), server.objects, self.namespace, name or self.name, dry_run, options,
-            server.authorizer, server.authenticator, server.issuer,
+            server.authorizer, server.authenticator, server.issuer, server.service_ranges,
         )
 
     def attributes(

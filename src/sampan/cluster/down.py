@@ -20,10 +20,10 @@ Report = Callable[[str], None]
 
 def down(name: str, data_dir: str, *, purge: bool, keep_images: bool, kubeconfig: str, report: Report) -> None:
     """Stop the cluster. Raises: ClusterError when there is none of that name."""
-    with configs.lock(data_dir, configs.check_name(name)):
-        config = configs.load(name, data_dir)
-        if config is None:
-            raise ClusterError(f'no cluster "{name}" below {data_dir}')
+    config = configs.load(name, data_dir)
+    if config is None:
+        raise ClusterError(f'no cluster "{name}" below {data_dir}')
+    with configs.lock(data_dir, name):
         for daemon in reversed(nodes.daemons(config)):
             if stop(daemon):
                 report(f"{daemon.title} stopped")

@@ -31,4 +31,7 @@ def parse_line(raw: bytes) -> LogLine | None:
         return None
     text = parts[3] if len(parts) == 4 else b""
     partial = parts[2].split(b":")[0] == b"P"
-    return LogLine(parts[0].decode("ascii", "replace"), parts[1].decode(), text if partial else text + b"\n")
+    timestamp = parts[0].decode("ascii", "replace")
+    if timestamp.endswith("+00:00"):  # conmon's way to say Z
+        timestamp = timestamp[:-6] + "Z"
+    return LogLine(timestamp, parts[1].decode(), text if partial else text + b"\n")
