@@ -116,7 +116,7 @@ class Cgroup:
             for inner, _, _ in os.walk(directory):
                 with contextlib.suppress(OSError):  # another one may remove it meanwhile
                     found.update(map(int, Path(inner, "cgroup.procs").read_text().split()))
-        return found
+        return found - {0}  # so a process outside our pid namespace looks; kill(0) would hit ourselves
 
     def kill(self, timeout_seconds: float = 10.0) -> bool:
         """SIGKILL everything inside, also what is forked meanwhile. False when something survived the timeout."""
@@ -133,15 +133,21 @@ class Cgroup:
             time.sleep(0.002)
         return True
 
-    def remove(self) -> None:
+    def remove(self, timeout_seconds: float = 10.0) -> None:
         """Kill what is inside, then remove it and all below it. Raises: OSError when it can't be removed."""
-        directories = self.directories()
-        if not directories:
-            return
-        self.kill()
-        for directory in directories:
-            for inner, _, _ in os.walk(directory, topdown=False):
-                _rmdir(Path(inner))
+        end = time.monotonic() + timeout_seconds
+        while True:
+            self.kill()
+            try:
+                for directory in self.directories():
+                    for inner, _, _ in os.walk(directory, topdown=False):
+                        _rmdir(Path(inner))
+                return
+            except OSError:
+                # Busy for some milliseconds after the last process has died; or somebody has just put one in.
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.003)
 
     def oom_kills(self) -> int:
         """How often the kernel killed something here for want of memory."""
@@ -162,17 +168,8 @@ class Cgroup:
 
 
 def _rmdir(directory: Path) -> None:
-    # A cgroup stays busy for some milliseconds after its last process has been killed.
-    for attempt in range(100):
-        try:
-            directory.rmdir()
-            return
-        except FileNotFoundError:
-            return
-        except OSError:
-            if attempt == 99:
-                raise
-            time.sleep(0.002 + 0.001 * attempt)
+    with contextlib.suppress(FileNotFoundError):
+        directory.rmdir()
 
 
 def _delegate(directory: Path) -> None:

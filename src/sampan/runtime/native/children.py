@@ -106,6 +106,15 @@ def alive(pid: int, started: int) -> bool:
     return pid > 0 and started > 0 and start_time(pid) == started
 
 
+def kill_stragglers(container_id: str) -> None:
+    """SIGKILL the runc and conmon that a dead agent has set to work on a container: they name it in their arguments."""
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if container_id.encode() in Path(entry.path, "cmdline").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)
+
+
 def kill_tree(pid: int) -> None:
     """SIGKILL a process, its session and all descendants that can still be found."""
     doomed, at = [pid], 0

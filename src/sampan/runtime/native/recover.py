@@ -22,7 +22,7 @@ from pathlib import Path
 
 from sampan.runtime.base import SandboxConfig
 from sampan.runtime.native import container, exits, netns, records, sandbox, start
-from sampan.runtime.native.children import alive
+from sampan.runtime.native.children import alive, kill_stragglers
 from sampan.runtime.native.records import ContainerRecord, SandboxRecord
 from sampan.runtime.native.state import NodeState
 
@@ -47,10 +47,12 @@ def prepare(state: NodeState) -> None:
 
 
 async def recover(state: NodeState) -> None:
-    for path in sorted((state.config.state / "sandboxes").iterdir()):
-        await _recover_sandbox(state, path)
-    for path in sorted((state.config.state / "containers").iterdir()):
-        await _recover_container(state, path)
+    for room, one in (("sandboxes", _recover_sandbox), ("containers", _recover_container)):
+        for path in sorted((state.config.state / room).iterdir()):
+            try:
+                await one(state, path)
+            except OSError as error:  # one that resists must not keep the node down; the next start tries again
+                log.warning("could not take over %s id=%s error=%s", room, path.name, error)
     await asyncio.to_thread(_sweep, state)
     await state.network.garbage_collect({s.id for s in state.sandboxes.values() if s.phase == "ready" and s.netns})
 
@@ -59,6 +61,7 @@ async def _recover_sandbox(state: NodeState, path: Path) -> None:
     record = records.load(path / "sandbox.json", SandboxRecord)
     if record is None or record.phase == "creating":
         log.info("took back half-made sandbox id=%s", path.name)
+        await asyncio.to_thread(kill_stragglers, path.name)
         await sandbox.undo(state, record or SandboxRecord(path.name, SandboxConfig("", "", ""), 0.0))
         return
     state.sandboxes[record.id] = record
@@ -74,6 +77,7 @@ async def _recover_container(state: NodeState, path: Path) -> None:
         return
     state.containers[record.id] = record
     if record.phase == "starting":
+        await asyncio.to_thread(kill_stragglers, record.id)
         await asyncio.to_thread(container.release, state, record)
         record.phase = "running"  # so that it can be finished like any other
         exits.lost(state, record)
