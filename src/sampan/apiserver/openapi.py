@@ -36,64 +36,71 @@ PROTOBUF_V2_ANSWER = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf
 _PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch"
 _YEAR_SECONDS = 365 * 24 * 3600
 
-_made: dict[str, bytes] = {}
-_making = asyncio.Lock()
+class Documents:
+    """The documents of one server, compressed, as far as they have been asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, bytes] = {}
+        self._making = asyncio.Lock()
+
+    async def serve(self, request: Request) -> Response:
+        """``/openapi/v2``, ``/openapi/v3`` and ``/openapi/v3/GROUP/VERSION``. Raises: NotAcceptable."""
+        path = request.path.strip("/").removeprefix("openapi/")
+        if path == "v2":
+            return await self._v2(request)
+        if path == "v3":
+            return dict_response(request, {"paths": index()})
+        name = path.removeprefix("v3/")
+        resources = resources_of(name)
+        if not path.startswith("v3/") or not resources:
+            return not_found()
+        return await self._v3(request, name, resources)
+
+    async def _v2(self, request: Request) -> Response:
+        tag = digest(RESOURCES)
+        if wants_protobuf(request.headers.get("accept", "")):
+            from sampan.apiserver.openapi_protobuf import encode
+
+            headers = {"Content-Type": PROTOBUF_V2_ANSWER, "Vary": "Accept"}
+            return await self._answer(request, "v2.pb", tag, headers, lambda: encode(document_v2()))
+        _check_json(request)
+        headers = {"Content-Type": JSON, "Vary": "Accept"}
+        return await self._answer(request, "v2", tag, headers, lambda: orjson.dumps(document_v2()))
+
+    async def _v3(self, request: Request, name: str, resources: Sequence[Resource]) -> Response:
+        wanted, asked = digest(resources), request.param("hash")
+        if asked and asked != wanted:
+            return Response(301, {"Location": f"/openapi/v3/{name}?hash={wanted}"})
+        _check_json(request)
+        headers = {"Content-Type": JSON, "Vary": "Accept"}
+        if asked:
+            headers["Cache-Control"] = f"public, max-age={_YEAR_SECONDS}, immutable"
+        return await self._answer(request, f"v3/{name}", wanted, headers, lambda: orjson.dumps(document_v3(resources)))
+
+    async def _answer(
+        self, request: Request, key: str, tag: str, headers: dict[str, str], make: Callable[[], bytes]
+    ) -> Response:
+        headers = headers | {"ETag": f'"{tag}"'}
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(304, headers)
+        async with self._making:  # two clients that start together wait for one document
+            if key not in self._made:
+                self._made[key] = await asyncio.to_thread(lambda: gzip.compress(make(), 5, mtime=0))
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(200, headers | {"Content-Encoding": "gzip"}, self._made[key])
+        return Response(200, headers, await asyncio.to_thread(gzip.decompress, self._made[key]))
 
 
-async def serve(request: Request) -> Response:
-    """``/openapi/v2``, ``/openapi/v3`` and ``/openapi/v3/GROUP/VERSION``. Raises: NotAcceptable."""
-    path = request.path.strip("/").removeprefix("openapi/")
-    if path == "v2":
-        return await _serve_v2(request)
-    if path == "v3":
-        return dict_response(request, {"paths": index()})
-    name = path.removeprefix("v3/")
-    resources = resources_of(name)
-    if not path.startswith("v3/") or not resources:
-        return not_found()
-    wanted = digest(resources)
-    asked = request.param("hash")
-    if asked and asked != wanted:
-        return Response(301, {"Location": f"/openapi/v3/{name}?hash={wanted}"})
-    _check_json(request)
-    headers = {"Content-Type": JSON, "Vary": "Accept"}
-    if asked:
-        headers["Cache-Control"] = f"public, max-age={_YEAR_SECONDS}, immutable"
-    return await _answer(request, f"v3/{name}", wanted, headers, lambda: orjson.dumps(document_v3(resources)))
-
-
-async def _serve_v2(request: Request) -> Response:
-    tag = digest(RESOURCES)
-    medias = [clause.media for clause in parse_accept(request.headers.get("accept", ""))]
-    if PROTOBUF_V2 in medias and not set(medias[:medias.index(PROTOBUF_V2)]) & {JSON, "*/*"}:
-        from sampan.apiserver.openapi_protobuf import encode
-
-        return await _answer(
-            request, "v2.pb", tag, {"Content-Type": PROTOBUF_V2_ANSWER, "Vary": "Accept"}, lambda: encode(document_v2())
-        )
-    _check_json(request)
-    headers = {"Content-Type": JSON, "Vary": "Accept"}
-    return await _answer(request, "v2", tag, headers, lambda: orjson.dumps(document_v2()))
+def wants_protobuf(accept: str) -> bool:
+    """Does protobuf stand before JSON?"""
+    medias = [clause.media for clause in parse_accept(accept)]
+    return PROTOBUF_V2 in medias and not {JSON, "*/*"} & set(medias[:medias.index(PROTOBUF_V2)])
 
 
 def _check_json(request: Request) -> None:
     accept = request.headers.get("accept", "")
     if accept and not any(c.media in (JSON, "*/*", "application/*") for c in parse_accept(accept)):
         raise NotAcceptable(f"only the following media types are accepted: {JSON}")
-
-
-async def _answer(
-    request: Request, key: str, tag: str, headers: dict[str, str], make: Callable[[], bytes]
-) -> Response:
-    headers = headers | {"ETag": f'"{tag}"'}
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(304, headers)
-    async with _making:  # two clients that start together wait for one document
-        if key not in _made:
-            _made[key] = await asyncio.to_thread(lambda: gzip.compress(make(), 5, mtime=0))
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(200, headers | {"Content-Encoding": "gzip"}, _made[key])
-    return Response(200, headers, await asyncio.to_thread(gzip.decompress, _made[key]))
 
 
 def index() -> Object:

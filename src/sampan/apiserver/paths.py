@@ -6,6 +6,7 @@ Upstream: ``staging/src/k8s.io/apiserver/pkg/server/routes``.
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,6 +20,7 @@ from sampan.apiserver.version import version
 
 if TYPE_CHECKING:
     from sampan.apiserver.app import ApiServer
+    from sampan.apiserver.openapi import Documents
 
 Object = dict[str, Any]
 
@@ -44,10 +46,14 @@ class Paths:
         if first in ("api", "apis"):
             return self._discovery(request, path.strip("/").split("/"))
         if first == "openapi":
-            from sampan.apiserver import openapi  # half a megabyte of schemas, for those who ask
-
-            return await openapi.serve(request)
+            return await self._schemas.serve(request)
         return self._other(request, path)
+
+    @cached_property
+    def _schemas(self) -> Documents:
+        from sampan.apiserver.openapi import Documents  # not before somebody asks
+
+        return Documents()
 
     def _other(self, request: Request, path: str) -> Response:
         if path == "":

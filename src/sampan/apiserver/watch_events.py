@@ -11,6 +11,7 @@ Upstream: ``staging/src/k8s.io/apiserver/pkg/storage/cacher/cacher.go`` (caching
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from typing import Any
 
@@ -25,7 +26,9 @@ from sampan.store.base import Change
 Object = dict[str, Any]
 
 ADDED, MODIFIED, DELETED, BOOKMARK, ERROR = "ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"
-REMEMBERED = 2048
+#: Watchers take a change within milliseconds of each other; a burst is longer than that.
+REMEMBERED = 512
+FORGET_SECONDS = 5.0
 
 
 class SharedEvent:
@@ -111,11 +114,13 @@ def object_frame(type_: str, obj: Object) -> bytes:
 
 
 class EventCache:
-    """The newest events, so that watchers share them."""
+    """The newest events, so that watchers share them; an idle server forgets them all."""
 
-    def __init__(self, remembered: int = REMEMBERED) -> None:
+    def __init__(self, remembered: int = REMEMBERED, forget_seconds: float = FORGET_SECONDS) -> None:
         self._events: OrderedDict[tuple[str, int, str], SharedEvent] = OrderedDict()
         self._remembered = remembered
+        self._forget_seconds = forget_seconds
+        self._forgetting: asyncio.TimerHandle | None = None
 
     def event(self, change: Change, kind: Kind) -> SharedEvent:
         key = (change.key, change.revision, kind.resource.group)
@@ -124,4 +129,10 @@ class EventCache:
             event = self._events[key] = SharedEvent(change, kind)
             if len(self._events) > self._remembered:
                 self._events.popitem(last=False)
+            if self._forgetting is None:
+                self._forgetting = asyncio.get_running_loop().call_later(self._forget_seconds, self._forget)
         return event
+
+    def _forget(self) -> None:
+        self._forgetting = None
+        self._events.clear()
