@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sampan.api.resources import PODS, SERVICES
@@ -35,7 +36,7 @@ from sampan.kubelet.tokens import PodTokens
 from sampan.kubelet.volumes.base import Mounter
 from sampan.kubelet.volumes.mounts import KernelMounter
 from sampan.kubelet.volumes.pod_volumes import Providers
-from sampan.runtime.base import Runtime
+from sampan.runtime.base import Runtime, RuntimeFailure
 
 log = logging.getLogger(__name__)
 
@@ -188,35 +189,53 @@ class Kubelet:
             self._employ(pod)
 
     def _end_orphans(self) -> None:
-        """What runs of pods that the API no longer has is ended like any other pod."""
-        for uid in self._cache.uids() - set(self._workers):
+        """What runs, or lies about, of pods that the API no longer has is ended like any other pod.
+
+        Containers without a pod's uid are somebody else's, and left alone.
+        """
+        known = {"", *self._workers, *(p["metadata"]["uid"] for p in self._pods.list())}
+        pods = self.config.data_dir / "pods"
+        left = {d.name for d in pods.iterdir()} if pods.is_dir() else set()
+        for uid in (self._cache.uids() | left) - known:
             pod = _orphan(uid, self._cache.state(uid))
             log.info("pod without an API object was found, ending it pod=%s uid=%s", pod["metadata"]["name"], uid)
             self._employ(pod).gone()
 
     async def _follow_runtime(self) -> None:
         async for event in self._runtime.events():
-            await self._cache.refresh(event.id)
+            with _logged("runtime event was not followed"):
+                await self._cache.refresh(event.id)
             if event.pod_uid in self._workers:
                 self._workers[event.pod_uid].wake()
 
     async def _relist(self) -> None:
         while True:
             await asyncio.sleep(self.config.relist_seconds)
-            for uid in await self._cache.relist():
-                if uid in self._workers:
-                    self._workers[uid].wake()
-            if self._synced:
-                self._end_orphans()
+            with _logged("runtime was not listed"):
+                for uid in await self._cache.relist():
+                    if uid in self._workers:
+                        self._workers[uid].wake()
+                if self._synced:
+                    self._end_orphans()
 
     async def _rotate(self) -> None:
         while True:
             await asyncio.sleep(ROTATION_SECONDS)
-            await rotate_logs(self.config, self._runtime, self._cache)
+            with _logged("logs were not rotated"):
+                await rotate_logs(self.config, self._runtime, self._cache)
 
     def _objects_changed(self, uids: set[str]) -> None:
         for uid in uids & set(self._workers):
             self._workers[uid].objects_changed()
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """A loop of the kubelet outlives a runtime that fails for a while."""
+    try:
+        yield
+    except (RuntimeFailure, OSError) as error:
+        log.warning("%s error=%s", what, error)
 
 
 def _node_resolver(config: KubeletConfig) -> Resolver:

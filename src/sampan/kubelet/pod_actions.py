@@ -52,6 +52,7 @@ class PodActions:
         self.stopped: set[str] = set()
         self.unmounted = False
         self.finished = False
+        self.in_api = True
         self._context = context
         self._uid = uid
         self._look = look
@@ -140,7 +141,8 @@ class PodActions:
                 self.unmounted = True
             case Finish():
                 pod, state = self._look()
-                await remains.delete_pod(self._context, pod)
+                if self.in_api:
+                    await remains.delete_pod(self._context, pod)
                 async with self._context.sweeping:
                     await remains.remove(self._context, pod, state)
                 self.finished = True

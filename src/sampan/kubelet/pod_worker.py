@@ -51,6 +51,7 @@ class PodWorker:
     def gone(self) -> None:
         """The API no longer has the pod: end it, and tell nobody."""
         self._gone_from_api = True
+        self._actions.in_api = False
         meta = {"deletionTimestamp": "", **self.pod["metadata"]}
         self.pod = {**self.pod, "metadata": meta}
         self._wake.set()

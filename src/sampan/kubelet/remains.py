@@ -14,6 +14,7 @@ import shutil
 
 from sampan.api.errors import Conflict, NotFound
 from sampan.api.resources import PODS
+from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.containers import Pod
 from sampan.kubelet.context import Context
 from sampan.kubelet.runtime_state import PodState
@@ -41,6 +42,10 @@ async def remove(context: Context, pod: Pod, state: PodState) -> None:
     context.cgroups.remove(meta["uid"])
     context.images.forget(meta["uid"])
     await context.status.forget(meta["uid"])
-    log_dir = context.config.log_dir(meta["namespace"], meta["name"], meta["uid"])
-    for directory in (context.config.pod_dir(meta["uid"]), log_dir):
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+    await asyncio.to_thread(_remove_directories, context.config, meta["uid"])
+
+
+def _remove_directories(config: KubeletConfig, uid: str) -> None:
+    """By the uid alone: an orphan's name may not be known any more."""
+    for directory in (config.pod_dir(uid), *(config.data_dir / "logs").glob(f"*_{uid}")):
+        shutil.rmtree(directory, ignore_errors=True)

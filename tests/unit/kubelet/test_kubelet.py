@@ -298,6 +298,18 @@ def test_pod_deleted_from_the_api_while_the_agent_was_away_is_ended(tmp_path):
     on_a_node(tmp_path, scenario)
 
 
+def test_directories_of_pods_that_nobody_knows_are_removed(tmp_path):
+    async def scenario(n):
+        (tmp_path / "pods" / "lost" / "volumes").mkdir(parents=True)
+        (tmp_path / "logs" / "default_web_lost").mkdir(parents=True)
+        await n.restart()
+        await settle(1)
+        assert list((tmp_path / "pods").iterdir()) == list((tmp_path / "logs").iterdir()) == []
+        assert [r for r in n.client.requests if r[0] == "delete"] == []
+
+    on_a_node(tmp_path, scenario)
+
+
 def test_a_pod_of_the_same_name_gets_nothing_of_its_predecessor(tmp_path):
     async def scenario(n):
         n.create(make_pod(uid="one"))
