@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import DATA_DIR, KUBECTLS, Cluster, Kubectl
+from tests.e2e.cluster import DATA_DIR, KUBECTLS, NAME, Cluster, Kubectl
 
+#: Another name lets a second run of the tests share the machine.
+NAME = os.environ.get("SAMPAN_TEST_CLUSTER", "e2e")
 _numbers = itertools.count(1)
 
 
@@ -23,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Started once; gone without a trace in the end, whatever happened in between."""
-    cluster = Cluster("e2e", tmp_path_factory.mktemp("e2e") / "kubeconfig")
+    cluster = Cluster(NAME, tmp_path_factory.mktemp("e2e") / "kubeconfig")
     cluster.down("--purge")
     try:
         cluster.up()

@@ -81,8 +81,8 @@ def test_a_taken_port(kubectl: Kubectl) -> None:
 def test_a_second_cluster_of_the_same_name(cluster: Cluster, tmp_path: Path) -> None:
     refused = cluster.sampan("up", "--kubeconfig", str(tmp_path / "k"), check=False)
     assert refused.code == 1
-    assert refused.err.startswith('sampan: cluster "e2e" is running already: ')
-    elsewhere = Cluster("e2e", tmp_path / "kubeconfig", tmp_path / "data").up
+    assert refused.err.startswith(f'sampan: cluster "{cluster.name}" is running already: ')
+    elsewhere = Cluster(cluster.name, tmp_path / "kubeconfig", tmp_path / "data").up
     with pytest.raises(AssertionError, match="exists on this machine, but not below"):
         elsewhere()
     assert cluster.kubectl()("get", "nodes").code == 0

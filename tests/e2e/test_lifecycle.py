@@ -115,7 +115,7 @@ def test_two_clusters_side_by_side(cluster: Cluster, own: Cluster) -> None:
     own.kubeconfig.write_bytes(cluster.kubeconfig.read_bytes())
     own.up()
     contexts = {context["name"] for context in yaml.safe_load(own.kubeconfig.read_text())["contexts"]}
-    assert contexts == {"sampan-e2e", "sampan-own"}
+    assert contexts == {f"sampan-{cluster.name}", "sampan-own"}
     own.kubectl()("create", "configmap", "mine")
     assert cluster.kubectl()("get", "configmap", "mine", check=False).code == 1
     own.down("--purge")
@@ -126,4 +126,4 @@ def test_status_and_kubeconfig(cluster: Cluster) -> None:
     status = cluster.sampan("status").out
     assert "node-1" in status and "Ready" in status
     printed = yaml.safe_load(cluster.sampan("kubeconfig").out)
-    assert printed["current-context"] == "sampan-e2e"
+    assert printed["current-context"] == f"sampan-{cluster.name}"
