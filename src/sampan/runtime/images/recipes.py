@@ -5,6 +5,7 @@ The nginx image behaves as the one on Docker Hub: port 80, pages in /usr/share/n
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,19 @@ def _prepare_nginx(root: Path) -> None:
 _NGINX = Recipe(
     {"Cmd": ["nginx", "-g", "daemon off;"], "ExposedPorts": {"80/tcp": {}}, "StopSignal": "SIGQUIT"}, _prepare_nginx
 )
-_KNOWN = {name: _NGINX for name in ("nginx", "nginx-light", "nginx-core", "nginx-full", "nginx-extras")}
+
+
+def _prepare_busybox(root: Path) -> None:
+    """Every applet by its name, as in the image on Docker Hub, but for programs that are there already."""
+    listed = subprocess.run([root / "bin/busybox", "--list"], capture_output=True, check=True, text=True).stdout
+    for applet in listed.split():
+        if not any((root / place / applet).exists() for place in ("bin", "sbin", "usr/bin", "usr/sbin")):
+            (root / "bin" / applet).symlink_to("busybox")
+
+
+_BUSYBOX = Recipe({"Cmd": ["sh"]}, _prepare_busybox)
+_KNOWN = {"busybox-static": _BUSYBOX, "busybox": _BUSYBOX} | {
+    name: _NGINX for name in ("nginx", "nginx-light", "nginx-core", "nginx-full", "nginx-extras")}
 
 
 def recipe_for(packages: Sequence[str]) -> Recipe:
