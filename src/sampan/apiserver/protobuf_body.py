@@ -117,7 +117,10 @@ def _signed(value: int) -> int:
 
 
 def _struct(message: str, type_: Type, data: bytes) -> Object:
-    fields, out = _messages().get(message, {}), {}
+    fields = _messages().get(message)
+    if fields is None:  # better refused than read as if it were empty
+        raise ProtobufError(f"the protobuf form of {message} is not supported, send JSON")
+    out: Object = {}
     for number, wire_type, raw in _walk(data):
         field = fields.get(number)
         if field is None:

@@ -99,6 +99,11 @@ def test_broken_bytes(data: bytes) -> None:
         read(data, schema.type_for("v1", "ConfigMap"))
 
 
+def test_a_kind_that_is_not_in_the_table_is_refused() -> None:
+    with pytest.raises(BadRequest, match="is not supported, send JSON"):
+        read_as("batch/v1", "Job", b"")
+
+
 def test_every_message_of_the_table_fits_the_schema() -> None:
     """Each name in the table is a field of the schema's type of that message (or of the type that embeds it)."""
     from sampan.apiserver.protobuf_body import _messages
