@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 #: Where scripts/test has put the images before it closed the way out.
 DATA_DIR = Path(os.environ.get("SAMPAN_TEST_DATA_DIR", VENV / "test-data"))
+#: Runs that go on at the same time on one machine need names of their own: cgroups are named after the cluster.
+NAME = os.environ.get("SAMPAN_TEST_CLUSTER", "e2e")
 KUBECTLS = {version: VENV / "kubectl" / version / "kubectl" for version in ("1.28", "1.33", "1.37")}
 WAIT_SECONDS = 30.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,6 @@ import pytest
 
 from tests.e2e.cluster import DATA_DIR, KUBECTLS, NAME, Cluster, Kubectl
 
-#: Another name lets a second run of the tests share the machine.
-NAME = os.environ.get("SAMPAN_TEST_CLUSTER", "e2e")
 _numbers = itertools.count(1)
 
 
