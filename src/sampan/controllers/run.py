@@ -14,6 +14,7 @@ from sampan.client.informer import Informers
 from sampan.client.queue import run_workers
 from sampan.client.rest import Client
 from sampan.controllers.base import Config, Context, Controller
+from sampan.controllers.clusterrole_aggregation import ClusterRoleAggregationController
 from sampan.controllers.deployment.controller import DeploymentController
 from sampan.controllers.endpoints import EndpointsController
 from sampan.controllers.endpointslice.controller import EndpointSliceController
@@ -45,6 +46,7 @@ ALWAYS: tuple[Callable[[Context], Controller], ...] = (
     InitialNamespacesController, ServiceAccountController, NodeIpamController, NodeLifecycleController,
     DeploymentController, ReplicaSetController, EndpointSliceController, EndpointsController, NamespaceController,
     GarbageCollector, PodGarbageController, TaintEvictionController, EventTtlController,
+    ClusterRoleAggregationController,
 )
 
 
