@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import KUBECTLS, ROOT, Cluster, Kubectl
-from tests.e2e.transcript import matches, steps
+from tests.e2e.transcript import Transcript, steps
 
 PAGES = sorted(path for path in (ROOT / "docs" / "questions").glob("*.md") if path.name != "README.md")
 
@@ -18,13 +18,15 @@ PAGES = sorted(path for path in (ROOT / "docs" / "questions").glob("*.md") if pa
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page(page: Path, cluster: Cluster, kubectl: Kubectl, tmp_path: Path) -> None:
     shell = Shell(cluster, kubectl, tmp_path)
+    transcript = Transcript()
     found = steps(page)
     assert found, f"{page.name} has no command"
     for step in found:
         code, printed = shell.run(step.command)
         where = f"{page.name}, line {step.line}:\n$ {step.command}\n{printed}[exit code {code}]"
         assert (code != 0) == step.fails, where
-        assert matches(step.expected, printed), f"{where}\nexpected:\n" + "\n".join(step.expected)
+        expected = "\n".join(step.expected)
+        assert transcript.matches(step.expected, printed), f"{where}\nexpected:\n{expected}\nwhere {transcript.values}"
 
 
 class Shell:
