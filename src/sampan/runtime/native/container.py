@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from sampan.runtime.base import ContainerConfig, ImagePullFailure, RuntimeFailure
+from sampan.runtime.images import reference
 from sampan.runtime.images.store import ImageRecord
 from sampan.runtime.native import files, host, oci, records, rootfs, stop, users
 from sampan.runtime.native.cgroups import Cgroup
@@ -32,12 +33,13 @@ async def create(state: NodeState, sandbox_id: str, config: ContainerConfig) -> 
     pod = state.sandbox(sandbox_id)
     if pod.phase != "ready":
         raise RuntimeFailure(f"sandbox {sandbox_id!r} is not running")
-    image = await asyncio.to_thread(_image, state, config.image)
+    image, known_as = await asyncio.to_thread(_image, state, config.image)
     container_id = records.new_id()
     directory = state.container_dir(container_id)
     record = ContainerRecord(
         container_id, sandbox_id, config, image.id, records.now(), _log_path(pod, config, directory),
         f"{pod.cgroup.rpartition('/')[0]}/{container_id}", stop_signal(config, image.config),
+        image_name=known_as, image_digest=next(iter(image.digests), ""),
     )  # fmt: skip
     try:
         await asyncio.to_thread(_prepare, state, pod, record, image)
@@ -51,14 +53,16 @@ async def create(state: NodeState, sandbox_id: str, config: ContainerConfig) -> 
     return container_id
 
 
-def _image(state: NodeState, name: str) -> ImageRecord:
+def _image(state: NodeState, name: str) -> tuple[ImageRecord, str]:
+    """The image, and its tag when it was asked for by id."""
     try:
         found = state.images.find(name)
     except ImagePullFailure as error:
         raise RuntimeFailure(str(error)) from error
     if found is None:
         raise RuntimeFailure(f"failed to resolve image {name!r}: not found")
-    return found
+    tags = state.images.image(found).tags if reference.image_id(name) else ()
+    return found, next(iter(tags), "")
 
 
 def _log_path(pod: SandboxRecord, config: ContainerConfig, directory: Path) -> str:

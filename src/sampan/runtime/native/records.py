@@ -73,12 +73,14 @@ class ContainerRecord:
     message: str = ""
     pid: int = 0
     pid_start: int = 0
+    image_name: str = ""  # a tag and a digest that people know, where the configuration names the image by its id
+    image_digest: str = ""
 
     def status(self) -> ContainerStatus:
         return ContainerStatus(
             self.id, self.sandbox_id, _STATES[self.phase], self.created_at, self.started_at, self.finished_at,
             self.exit_code, self.reason, self.message, self.pid if self.phase == "running" else 0,
-            self.config.image, self.image_id, self.log_path, self.config,
+            self.image_name or self.config.image, self.image_digest or self.image_id, self.log_path, self.config,
         )  # fmt: skip
 
 

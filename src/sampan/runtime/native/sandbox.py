@@ -81,12 +81,15 @@ async def _attach(state: NodeState, record: SandboxRecord) -> None:
 async def _start_pause(state: NodeState, record: SandboxRecord) -> None:
     # No conmon: the pause process writes nothing, nobody attaches to it, and its exit code says nothing.
     directory = state.sandbox_dir(record.id)
-    child = await spawn([
+    argv = [
         state.config.runtime, "--root", str(state.runtime_root), "--log", str(directory / "runtime.log"),
         "--log-format", "json", "run", "--detach", "--pid-file", str(directory / "pid"),
         "--bundle", str(directory), record.id,
-    ])  # fmt: skip
-    if await child.wait():
+    ]  # fmt: skip
+    async with state.turn:
+        child = await spawn(argv)
+        code = await child.wait()
+    if code:
         raise RuntimeFailure(f"failed to start the pause process: {runtime_message(directory / 'runtime.log')}")
     record.pid = int((directory / "pid").read_text())
     record.pid_start = start_time(record.pid)

@@ -34,7 +34,8 @@ async def start(state: NodeState, record: ContainerRecord) -> None:
             raise RuntimeFailure(f"container {record.id!r} is {record.phase}, it can't be started")
         record.phase = "starting"
         try:
-            record.pid = await _create_process(state, record)
+            async with state.turn:
+                record.pid = await _create_process(state, record)
         except (RuntimeFailure, OSError) as error:
             await _could_not_start(state, record, str(error))
             raise RuntimeFailure(record.message) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -31,6 +32,8 @@ class NodeState:
         self.sandboxes: dict[str, SandboxRecord] = {}
         self.containers: dict[str, ContainerRecord] = {}
         self.watches: dict[str, Watch] = {}  # pidfds of pause processes and containers, by id
+        # A hundred runc at once would only take turns on the cores, and keep the loop from its own.
+        self.turn = asyncio.Semaphore(2 * (os.cpu_count() or 1))
         self.exec_begun: dict[str, asyncio.Event] = {}  # by name of the pid file that is waited for
         self._ended: dict[str, asyncio.Event] = {}
         self._locks: dict[str, asyncio.Lock] = {}
