@@ -47,12 +47,22 @@ class Resolver(asyncio.DatagramProtocol):
         writer.close()
 
 
+async def _on_one_port():
+    """The port that UDP got may be somebody's TCP port already: then another one is tried."""
+    loop = asyncio.get_running_loop()
+    for _ in range(20):
+        transport, protocol = await loop.create_datagram_endpoint(Resolver, local_addr=("127.0.0.1", 0))
+        protocol.place = transport.get_extra_info("sockname")
+        try:
+            return transport, protocol, await asyncio.start_server(protocol.tcp, *protocol.place)
+        except OSError:
+            transport.close()
+    raise AssertionError("no port is free for both UDP and TCP")
+
+
 @pytest.fixture
 async def resolver():
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(Resolver, local_addr=("127.0.0.1", 0))
-    protocol.place = transport.get_extra_info("sockname")
-    server = await asyncio.start_server(protocol.tcp, *protocol.place)
+    transport, protocol, server = await _on_one_port()
     yield protocol
     transport.close()
     server.close()
