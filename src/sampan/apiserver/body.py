@@ -11,10 +11,8 @@ from sampan.api import body, meta, schema
 from sampan.api.errors import ApiError, BadRequest, FieldError, Invalid, UnsupportedMediaType
 from sampan.api.http import Request
 from sampan.api.resources import Resource
-from sampan.apiserver import protobuf_body
 from sampan.apiserver.call import Call
-from sampan.apiserver.negotiation import JSON, YAML
-from sampan.apiserver.protobuf_body import MEDIA as PROTOBUF
+from sampan.apiserver.negotiation import JSON, PROTOBUF, YAML
 
 Object = dict[str, Any]
 
@@ -42,7 +40,8 @@ def read_object(call: Call, field_validation: str, resource: Resource | None = N
         raise BadRequest("the request has no body")
     type_ = schema.type_for(wanted.api_version, wanted.kind)
     if media == PROTOBUF:
-        obj, warnings = schema.decode(protobuf_body.read(call.request.body, type_), type_)
+        sent = identified(_of_protobuf(call.request.body, wanted.api_version, wanted.kind), wanted)
+        obj, warnings = schema.decode(sent, type_, field_validation=field_validation)
     else:
         obj, warnings = schema.decode_body(
             call.request.body, type_, content_type=media, field_validation=field_validation
@@ -65,14 +64,25 @@ def identified(obj: Object, wanted: Resource) -> Object:
 
 def parse_any(request: Request) -> Any:
     """The body as it is: patches and DeleteOptions. Raises: BadRequest."""
-    if request.headers.get("content-type", "").startswith(PROTOBUF):
-        return protobuf_body.read(request.body, schema.type_for("v1", "DeleteOptions"))
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == PROTOBUF:
+        return _of_protobuf(request.body, "v1", "DeleteOptions")
     try:
         if body.is_yaml(request.headers.get("content-type", "")):
             return body.parse_yaml(request.body)[0]
         return body.parse_json(request.body)
     except body.BodyError as error:
         raise BadRequest(f"error decoding the body: {error}") from error
+
+
+def _of_protobuf(data: bytes, api_version: str, kind: str) -> Object:
+    """The object of a body; what it is called if the body does not say. Raises: BadRequest."""
+    from sampan.api.protobuf.envelope import unwrap  # only who sends protobuf needs it
+    from sampan.api.protobuf.wire import ProtobufError
+
+    try:
+        return unwrap(data, api_version, kind)
+    except ProtobufError as error:
+        raise BadRequest(f"unable to decode the protobuf body: {error}") from error
 
 
 def patched(call: Call, obj: Object, resource: Resource, field_validation: str) -> Object:
