@@ -46,13 +46,14 @@ class Shell:
         self._env = os.environ | {"PATH": f"{bin_directory}:{os.environ['PATH']}", "KUBECONFIG": str(config)}
         self._state = directory / "state"
         self._state.write_text("")
-        self._directory = directory
+        self._directory = directory / "here"
+        self._directory.mkdir()
         code, printed = self.run(f"kubectl config set-context --current --namespace {kubectl.namespace}")
         assert code == 0, printed
 
     def run(self, command: str) -> tuple[int, str]:
         script = (f". '{self._state}'\n{command}\ncode=$?\n"
                   f"declare -p | grep -E '^declare -- [a-z]' > '{self._state}'\nexit $code")
-        done = subprocess.run(["bash", "-o", "pipefail", "-c", script], env=self._env, cwd=ROOT, text=True,
+        done = subprocess.run(["bash", "-o", "pipefail", "-c", script], env=self._env, cwd=self._directory, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
         return done.returncode, done.stdout
