@@ -25,9 +25,10 @@ NEWER = {
     "resource.v1.DeviceSubRequest": {"derivedAttributes"},
     "resource.v1.ExactDeviceRequest": {"derivedAttributes"},
 }
-SERVED = [resource for resource in resources.RESOURCES if resource.group != "apiextensions.k8s.io"]
+PREFIXES = {"meta": "io.k8s.apimachinery.pkg.apis", "apiregistration": "io.k8s.kube-aggregator.pkg.apis",
+            "apiextensions": "io.k8s.apiextensions-apiserver.pkg.apis"}
 KINDS = {types.STRING: "s", types.BOOLEAN: "b", types.INTEGER: "il", types.BYTES: "y", types.TIME: "t",
-         types.MICRO_TIME: "u", types.QUANTITY: "q", types.INT_OR_STRING: "o", types.ANY: "rf"}
+         types.MICRO_TIME: "u", types.QUANTITY: "q", types.INT_OR_STRING: "o", types.ANY: "rfBAS", types.NUMBER: "d"}
 
 
 def flat(message: str) -> dict[str, table.Field]:
@@ -39,7 +40,7 @@ def flat(message: str) -> dict[str, table.Field]:
 
 
 def schema_name(message: str) -> str:
-    return f"io.k8s.apimachinery.pkg.apis.{message}" if message.startswith("meta.") else f"io.k8s.api.{message}"
+    return f"{PREFIXES.get(message.partition('.')[0], 'io.k8s.api')}.{message}"
 
 
 def known() -> list[str]:
@@ -96,7 +97,7 @@ def test_every_message_that_is_referred_to_is_there() -> None:
 
 
 def test_every_kind_we_serve_can_be_sent() -> None:
-    for resource in SERVED:
+    for resource in resources.RESOURCES:
         assert table.message_of(resource.api_version, resource.kind)
         if "list" in resource.verbs:
             assert table.message_of(resource.api_version, resource.list_kind)
@@ -171,6 +172,15 @@ OBJECTS: list[Object] = [
      "items": [{"metadata": {"name": "a"}, "data": {"k": "v"}}, {"metadata": {"name": "b"}}]},
     {"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound",
      "details": {"name": "a", "kind": "pods", "causes": [{"reason": "r", "field": "f"}]}},
+    {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "b"}, "spec": {
+        "group": "sea", "names": {"plural": "b", "kind": "B"}, "scope": "Namespaced", "versions": [
+            {"name": "v1", "served": True, "storage": False, "subresources": {"status": {}}, "schema": {
+                "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": False, "properties": {
+                    "a": {"type": "array", "items": {"type": "string", "default": "x", "enum": ["x", 1, None]}},
+                    "b": {"items": [{"type": "string"}, {"$ref": "#"}], "additionalItems": False, "maximum": 1.5},
+                    "c": {"additionalProperties": {"type": "integer", "minimum": 0}, "example": {"k": []}},
+                    "d": {"additionalProperties": True, "dependencies": {"a": ["b"], "c": {"type": "null"}},
+                          "x-kubernetes-validations": [{"rule": "self.a"}]}}}}}]}},
     {"apiVersion": "v1", "kind": "WatchEvent", "type": "ADDED", "object": {"metadata": {"name": "a"}, "zero": 0}},
 ]
 
@@ -192,7 +202,8 @@ def values(type_: types.Type, depth: int) -> st.SearchStrategy[Any]:
         case types.MAP if element:
             return st.dictionaries(texts, values(element, depth - 1), min_size=1, max_size=2)
     return {
-        types.STRING: texts, types.BOOLEAN: st.just(True), types.BYTES: st.sampled_from(["AA==", "AP/+"]),
+        types.NUMBER: st.floats(allow_nan=False, allow_infinity=False), types.STRING: texts,
+        types.BOOLEAN: st.just(True), types.BYTES: st.sampled_from(["AA==", "AP/+"]),
         types.INTEGER: st.integers(-type_.limit, type_.limit - 1).filter(bool) if type_.limit else st.just(1),
         types.QUANTITY: st.sampled_from(["0", "1500m", "3Gi"]), types.INT_OR_STRING: st.sampled_from(["25%", 80, -1]),
         types.TIME: st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='seconds')}Z"),
@@ -204,8 +215,8 @@ def values(type_: types.Type, depth: int) -> st.SearchStrategy[Any]:
 def structs(type_: types.Type, depth: int) -> st.SearchStrategy[Object]:
     if depth <= 0 or not type_.fields:
         return st.just({})
-    message = type_.name.removeprefix("io.k8s.api.").removeprefix("io.k8s.apimachinery.pkg.apis.")
-    names = sorted(flat(message).keys() & type_.fields.keys())
+    fields = flat(".".join(type_.name.split(".")[-3:]))
+    names = sorted(name for name in fields if fields[name].kind.strip("{}") not in "BAS")
 
     def of(chosen: list[str]) -> st.SearchStrategy[Object]:
         return st.fixed_dictionaries({name: values(type_.fields[name], depth - 1) for name in chosen})
@@ -213,7 +224,7 @@ def structs(type_: types.Type, depth: int) -> st.SearchStrategy[Object]:
     return st.lists(st.sampled_from(names), max_size=4, unique=True).flatmap(of)
 
 
-TOP = sorted({(resource.api_version, resource.kind) for resource in SERVED})
+TOP = sorted({(resource.api_version, resource.kind) for resource in resources.RESOURCES})
 
 
 @given(st.data())

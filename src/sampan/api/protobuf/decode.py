@@ -13,8 +13,20 @@ from functools import cache
 from typing import Any
 
 from sampan.api.protobuf import table
-from sampan.api.protobuf.values import READERS, Reader, parts
-from sampan.api.protobuf.wire import LENGTH, MAX_DEPTH, VARINT, ProtobufError, read_varint, signed, signed32, skip
+from sampan.api.protobuf.json_schema import SCHEMA, or_bool, or_list
+from sampan.api.protobuf.values import READERS, Reader, entry, parts
+from sampan.api.protobuf.wire import (
+    FIXED64,
+    LENGTH,
+    MAX_DEPTH,
+    VARINT,
+    ProtobufError,
+    read_double,
+    read_varint,
+    signed,
+    signed32,
+    skip,
+)
 
 Object = dict[str, Any]
 #: Puts a field's value into the object: (object, data, start, stop, depth), or (object, number) for varints.
@@ -34,7 +46,7 @@ def message(name: str, data: bytes, position: int, end: int, depth: int, out: Ob
         take = takers.get(tag)
         if take is None:
             position = _unknown(name, tag, data, position)
-        elif tag & 7:
+        elif tag & 7 == LENGTH:
             length = data[position]
             position += 1
             if length > 127:
@@ -44,9 +56,12 @@ def message(name: str, data: bytes, position: int, end: int, depth: int, out: Ob
                 raise ProtobufError(f"unexpected EOF in {name}")
             take(out, data, position, stop, depth)
             position = stop
-        else:
+        elif tag & 7 == VARINT:
             value, position = read_varint(data, position)
             take(out, value)
+        else:
+            take(out, data, position)
+            position += 8
     if position != end:
         raise ProtobufError(f"unexpected EOF in {name}")
     return out
@@ -57,8 +72,7 @@ def _unknown(name: str, tag: int, data: bytes, position: int) -> int:
     number, wire_type = tag >> 3, tag & 7
     if number == 0:
         raise ProtobufError(f"{name}: illegal tag 0")
-    takers = _takers(name)
-    if number << 3 | LENGTH in takers or number << 3 | VARINT in takers:
+    if any(number << 3 | other in _takers(name) for other in (VARINT, FIXED64, LENGTH)):
         raise ProtobufError(f"wrong wireType = {wire_type} for field {number} of {name}")
     return skip(data, position, wire_type)
 
@@ -71,6 +85,8 @@ def _takers(name: str) -> dict[int, Taker]:
             takers[field.number << 3 | VARINT] = _number(field)
             if field.repeated:
                 takers[field.number << 3 | LENGTH] = _packed(field)
+        elif field.kind == "d":
+            takers[field.number << 3 | FIXED64] = _double(field.name)
         else:
             takers[field.number << 3 | LENGTH] = _taker(field)
     return takers
@@ -156,31 +172,10 @@ def _map(name: str, read: Reader) -> Taker:
         entries = out.get(name)
         if entries is None:
             entries = out[name] = {}
-        key, start, end = _entry(data, position, stop)
+        key, start, end = entry(data, position, stop)
         entries[key] = read(data, start, end, depth)
 
     return take
-
-
-def _entry(data: bytes, position: int, end: int) -> tuple[str, int, int]:
-    """A map's entry is a message: 1 the key, 2 the value. Gives the key and where the value is."""
-    key, start, stop = "", end, end
-    while position < end:
-        tag, position = read_varint(data, position)
-        if tag not in (1 << 3 | LENGTH, 2 << 3 | LENGTH):
-            position = skip(data, position, tag & 7)
-            continue
-        length, position = read_varint(data, position)
-        if position + length > end:
-            raise ProtobufError("unexpected EOF in the entry of a map")
-        if tag >> 3 == 1:
-            key = data[position:position + length].decode()
-        else:
-            start, stop = position, position + length
-        position += length
-    if position != end:
-        raise ProtobufError("unexpected EOF in the entry of a map")
-    return key, start, stop
 
 
 _NUMBERS: dict[str, Callable[[int], int | bool]] = {"b": bool, "i": signed32, "l": signed}
@@ -197,6 +192,15 @@ def _number(field: table.Field) -> Taker:
         out.setdefault(name, []).append(convert(value))
 
     return append if field.repeated else take
+
+
+def _double(name: str) -> Taker:
+    """All doubles are pointers. Go's JSON writes 5 for 5.0, and so do we."""
+    def take(out: Object, data: bytes, position: int) -> None:
+        value = read_double(data, position)
+        out[name] = int(value) if value.is_integer() and abs(value) < 1e21 else value
+
+    return take
 
 
 def _packed(field: table.Field) -> Taker:
@@ -220,6 +224,9 @@ def _packed(field: table.Field) -> Taker:
 def _reader(kind: str) -> Reader:
     if kind[0] == "[":
         return _wrapped(_reader(kind[1:-1]))
+    if kind in "BAS":
+        schema = _reader(SCHEMA)
+        return or_bool(schema) if kind == "B" else or_list(schema, schema if kind == "A" else READERS["s"])
     return READERS[kind] if len(kind) == 1 else lambda data, position, stop, depth: message(
         kind, data, position, stop, depth + 1, {})
 

@@ -17,7 +17,8 @@ from typing import Any
 import orjson
 
 from sampan.api.protobuf import moments, table
-from sampan.api.protobuf.wire import LENGTH, VARINT, block, tag, varint
+from sampan.api.protobuf.json_schema import SCHEMA, write_or_bool, write_or_list
+from sampan.api.protobuf.wire import FIXED64, LENGTH, VARINT, block, double, tag, varint
 
 Object = dict[str, Any]
 Payload = Callable[[Any], bytes]
@@ -43,6 +44,8 @@ def _writers(name: str) -> tuple[tuple[str, Writer], ...]:
 def _writer(field: table.Field) -> Writer:
     if field.kind in "bil":
         return _numbers(field.number) if field.repeated else _number(field.number)
+    if field.kind == "d":
+        return _double(tag(field.number, FIXED64))
     head = tag(field.number, LENGTH)
     if field.inline:
         return _inline(head, field.kind)
@@ -97,6 +100,13 @@ def _number(number: int) -> Writer:
     return write
 
 
+def _double(head: bytes) -> Writer:
+    def write(out: list[bytes], value: Any) -> None:
+        out += (head, double(value))
+
+    return write
+
+
 def _numbers(number: int) -> Writer:
     head = tag(number, VARINT)
 
@@ -111,6 +121,9 @@ def _numbers(number: int) -> Writer:
 def _payload(kind: str) -> Payload:
     if kind[0] == "[":
         return _wrapped(_payload(kind[1:-1]))
+    if kind in "BAS":
+        schema = _payload(SCHEMA)
+        return write_or_bool(schema) if kind == "B" else write_or_list(schema, schema if kind == "A" else str.encode)
     return _PAYLOADS[kind] if len(kind) == 1 else lambda obj: message(kind, obj)
 
 

@@ -6,9 +6,10 @@ A line names the message, then its fields as ``name=number[*]kind[mark]``:
     core.v1.Volume name=1s! =2VolumeSource
 
 ``*`` is a list.  A kind is a message (with its package where that is another one) or one letter: ``s`` string, ``b``
-bool, ``i`` int32, ``l`` int64, ``y`` bytes, ``t`` Time, ``u`` MicroTime, ``q`` Quantity, ``o`` IntOrString, ``r``
-RawExtension, ``f`` FieldsV1; ``{s}`` is a map from strings, ``[s]`` a message that only wraps a list.  No name: the
-message's fields stand in the parent's JSON object.
+bool, ``i`` int32, ``l`` int64, ``d`` double, ``y`` bytes, ``t`` Time, ``u`` MicroTime, ``q`` Quantity, ``o``
+IntOrString, ``r`` RawExtension, ``f`` FieldsV1; ``{s}`` is a map from strings, ``[s]`` a message that only wraps a
+list; ``B``, ``A`` and ``S`` are a JSON Schema or else a bool, schemas, strings.  A field without a name is a message
+whose fields stand in the parent's JSON object.
 
 Go puts plain values on the wire even when they are zero, pointers only when they are set.  The marks say what a zero
 means: ``?`` it was pointed to, so it counts; ``!`` Go's JSON always has this field; none: Go's JSON would omit it.

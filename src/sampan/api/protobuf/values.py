@@ -37,6 +37,27 @@ def parts(data: bytes, position: int, end: int) -> list[tuple[int, int, int]]:
     return parts
 
 
+def entry(data: bytes, position: int, end: int) -> tuple[str, int, int]:
+    """A map's entry is a message: 1 the key, 2 the value. Gives the key and where the value is."""
+    key, start, stop = "", end, end
+    while position < end:
+        tag, position = read_varint(data, position)
+        if tag not in (1 << 3 | LENGTH, 2 << 3 | LENGTH):
+            position = skip(data, position, tag & 7)
+            continue
+        length, position = read_varint(data, position)
+        if position + length > end:
+            raise ProtobufError("unexpected EOF in the entry of a map")
+        if tag >> 3 == 1:
+            key = data[position:position + length].decode()
+        else:
+            start, stop = position, position + length
+        position += length
+    if position != end:
+        raise ProtobufError("unexpected EOF in the entry of a map")
+    return key, start, stop
+
+
 def _text(data: bytes, position: int, stop: int, depth: int) -> str:
     return data[position:stop].decode()
 

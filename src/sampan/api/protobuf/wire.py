@@ -5,6 +5,9 @@ Upstream: https://protobuf.dev/programming-guides/encoding.
 
 from __future__ import annotations
 
+import math
+import struct
+
 MAGIC = b"k8s\0"
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 #: Messages inside messages. Kubernetes' own go 15 deep; whoever sends more wants our stack.
@@ -52,6 +55,20 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
             return value & 0xFFFFFFFFFFFFFFFF, position
         shift += 7
     raise ProtobufError("integer overflow")
+
+
+def double(value: float) -> bytes:
+    return struct.pack("<d", value)
+
+
+def read_double(data: bytes, position: int) -> float:
+    """Raises: ProtobufError, also for what JSON can't say (infinity, not a number)."""
+    if position + 8 > len(data):
+        raise ProtobufError("unexpected EOF")
+    value: float = struct.unpack_from("<d", data, position)[0]
+    if not math.isfinite(value):
+        raise ProtobufError(f"unsupported value: {value}")
+    return value
 
 
 def signed(value: int) -> int:
