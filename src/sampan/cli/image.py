@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sampan.cli.options import cluster_options, report
+from sampan.cluster.config import ClusterError
 
 if TYPE_CHECKING:
     from sampan.runtime.images.store import ImageStore
@@ -71,5 +72,7 @@ def rm(name: str, data_dir: str, names: tuple[str, ...]) -> None:
     """Remove images that no container uses."""
     store = open_store(data_dir)
     for each in names:
+        if store.find(each) is None:
+            raise ClusterError(f'no image "{each}": see \'sampan image list\'')
         store.remove(each)
         click.echo(f"removed {each}")

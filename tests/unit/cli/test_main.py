@@ -26,7 +26,7 @@ def test_every_verb_is_listed_and_can_be_loaded():
     (["kubeconfig", "--name", "nowhere"], 'sampan: no cluster "nowhere"'),
     (["down", "--name", "nowhere"], 'sampan: no cluster "nowhere"'),
     (["status", "--name", "UPPER"], "can't name a cluster"),
-    (["image", "rm", "none"], "sampan: "),
+    (["image", "rm", "none"], 'sampan: no image "none"'),
     (["image", "build", "--from-debian", "x"], "Missing option '-t'"),
 ])
 def test_a_refusal_is_one_line_and_exit_code_1(capsys, tmp_path, monkeypatch, arguments, message):
