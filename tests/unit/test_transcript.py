@@ -51,7 +51,7 @@ def test_steps_of_a_page(tmp_path: Path) -> None:
     (["first", "...", "last"], "first\nx\ny\nlast\n"),
     (["pid (...) of"], "pid (17) of\n"),
     (["a", "", "b"], "a\n\nb\n"),
-    (["10.96.0.1 kubernetes"], "10.96.0.1 kubernetes\n"),
+    (["172.29.0.2 node-1"], "172.29.0.2 node-1\n"),
     (["web-5d4f8c7b9-x2x9z Running"], "web-77bbf5c6d4-9gghj Running\n"),
     (["net:[4026532392] net:[4026532392]"], "net:[4026532999] net:[4026532999]\n"),
 ])
@@ -65,7 +65,8 @@ def test_what_matches(expected: list[str], printed: str) -> None:
     (["web 1/1"], "web\n1/1\n"),
     (["web", "..."], "x\nweb\n"),
     (["web"], ""),
-    (["10.96.0.1 kubernetes"], "10.96.0.2 kubernetes\n"),
+    (["172.29.0.2 node-1"], "172.29.0.3 node-1\n"),
+    (["10.96.0.10 10.96.0.1"], "10.97.0.10 10.97.0.10\n"),
     (["net:[4026532392] net:[4026532392]"], "net:[4026532999] net:[4026532998]\n"),
     (["net:[4026532392] ipc:[4026532393]"], "net:[4026532999] ipc:[4026532999]\n"),
     (["web-5d4f8c7b9-x2x9z", "web-5d4f8c7b9-k8s5t"], "web-77bbf5c6d4-9gghj\nweb-66bbf5c6d4-8gghj\n"),
