@@ -1,7 +1,8 @@
 """The probes of one running container: when each runs, and what their results come to.
 
 The startup probe runs alone until it succeeds; then liveness and readiness begin.  Each probe starts at once (after its
-``initialDelaySeconds``) and repeats every ``periodSeconds``.  A server needs some milliseconds until it listens, so a
+``initialDelaySeconds``) and repeats every ``periodSeconds``; a liveness probe without a delay waits one period first,
+since all it can do to a container that has just started is harm.  A server needs some milliseconds until it listens, so a
 first network probe that fails is repeated quickly until the first period is over; these attempts can succeed early but
 are never counted as failures, so thresholds mean what the spec says.  Upstream: ``pkg/kubelet/prober``.
 """
@@ -92,9 +93,9 @@ class ContainerProbes:
     async def _repeat(self, kind: str) -> None:
         probe, loop = self._probes[kind], asyncio.get_running_loop()
         tally = Tally(healthy={"startup": False, "readiness": self._ready, "liveness": True}[kind])
-        first = self._born + float(probe.get("initialDelaySeconds") or 0)
-        await asyncio.sleep(max(0.0, first - loop.time()))
         period = float(probe.get("periodSeconds") or 10)
+        first = self._born + float(probe.get("initialDelaySeconds") or (period if kind == "liveness" else 0))
+        await asyncio.sleep(max(0.0, first - loop.time()))
         due = loop.time()
         healthy, output = await self._first(kind, probe, due + period)
         while True:

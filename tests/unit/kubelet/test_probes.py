@@ -94,9 +94,10 @@ def test_liveness_begins_after_startup_has_succeeded():
 
 
 def test_liveness_failure_names_itself_and_its_grace_period():
+    """The first time after one period: a container that has just started is not to be killed for it."""
     probe = {"exec": {}, "periodSeconds": 1, "failureThreshold": 2, "terminationGracePeriodSeconds": 4}
     found = watch(Subject(lambda kind, now: False), 5, livenessProbe=probe)
-    assert found.verdicts == [(1, Verdict(True, True, "liveness", 4.0))]
+    assert found.verdicts == [(2, Verdict(True, True, "liveness", 4.0))]
 
 
 def test_a_taken_over_container_stays_ready_until_a_probe_says_otherwise():
