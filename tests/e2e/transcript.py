@@ -22,7 +22,7 @@ VARIABLE = re.compile(r"""
     (?P<inode>\b402653\d{4}\b)
   | (?P<uid>\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b)
   | (?P<address>\b10\.(?:244|96)\.\d{1,3}\.\d{1,3}\b(?!/))
-  | (?P<suffix>(?<=[a-z0-9]-)(?:[bcdf-hj-np-tv-xz24-9]{8,10}|[bcdf-hj-np-tv-xz24-9]{5})\b)
+  | (?P<suffix>(?<=[a-z0-9]-)[bcdf-hj-np-tv-xz24-9]{5}\b | (?<=[a-z0-9][-:])[bcdf-hj-np-tv-xz24-9]{8,10}\b)
 """, re.X)
 LIKE = {"inode": r"\d{10}", "uid": r"[0-9a-f-]{36}", "address": r"10\.\d+\.\d+\.\d+", "suffix": r"[a-z0-9]{5,10}"}
 

@@ -96,11 +96,18 @@ def test_named_ports_may_differ_between_pods() -> None:
     assert service_ports.find_port(pod("x"), {"port": 80, "targetPort": "web"}) is None
 
 
-def test_the_last_endpoint_leaves_one_empty_slice() -> None:
+def test_the_last_endpoint_leaves_its_slice_empty() -> None:
     slices = stored(plan(service(), ready_pods(1), [], {}))
     decided = plan(service(), [], slices, {})
-    left = [s for s in decided.create] + [s for s in slices if s not in decided.delete]
-    assert [s["endpoints"] for s in decided.create] == [[]] and len(left) == 1
+    assert [(s["metadata"]["name"], s["endpoints"]) for s in decided.update] == [(slices[0]["metadata"]["name"], [])]
+    assert (decided.create, decided.delete) == ((), ())
+
+
+def test_slices_of_a_service_that_is_gone_are_not_used_again() -> None:
+    (left,) = stored(plan(service(), ready_pods(1), [], {}))
+    left["metadata"]["ownerReferences"][0]["uid"] = "of the one before"
+    decided = plan(service(), [], [left], {})
+    assert (len(decided.create), decided.update, decided.delete) == (1, (), (left,))
 
 
 def test_headless_services_are_marked_and_name_their_pods() -> None:
