@@ -2,7 +2,8 @@
 
 Besides the media type, Kubernetes clients ask for a *transformation* with parameters of the media type:
 ``application/json;as=Table;v=v1;g=meta.k8s.io`` (kubectl get) or ``as=PartialObjectMetadata`` (metadata informers).
-Clauses are tried in order of their ``q`` value, as written otherwise; the first one that can be served wins.
+Clauses are tried in order of their ``q`` value, as written otherwise; the first one that can be served wins.  Except
+that protobuf comes last: JSON is what we store, so whoever reads both gets it without any conversion.
 
 Upstream: ``staging/src/k8s.io/apiserver/pkg/endpoints/handlers/negotiation``.
 """
@@ -17,7 +18,7 @@ from sampan.api.errors import NotAcceptable
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-_SERVED = (JSON, YAML)
+_SERVED = (JSON, YAML, PROTOBUF)
 _TRANSFORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
@@ -64,10 +65,9 @@ def negotiate(header: str, transforms: bool = True) -> Output:
     """The best form we can serve. Raises: NotAcceptable."""
     if not header:
         return PLAIN
-    for clause in parse_accept(header):
-        output = _serve(clause, transforms)
-        if output is not None and clause.quality > 0:
-            return output
+    outputs = [_serve(clause, transforms) for clause in parse_accept(header) if clause.quality > 0]
+    for output in sorted(filter(None, outputs), key=lambda output: output.media == PROTOBUF):
+        return output
     raise NotAcceptable("only the following media types are accepted: " + ", ".join(_SERVED))
 
 
@@ -81,4 +81,6 @@ def _serve(clause: Clause, transforms: bool) -> Output | None:
     group, version = clause.params.get("g", ""), clause.params.get("v", "")
     if not transforms or transform not in _TRANSFORMS or group != "meta.k8s.io" or version not in ("v1", "v1beta1"):
         return None
+    if media == PROTOBUF and transform == "Table":
+        return None  # there is no such message
     return Output(media, transform.removesuffix("List") if transform != "Table" else transform, version)

@@ -1,4 +1,4 @@
-"""Answers: stored bytes as they are where possible, else as Table, metadata only, YAML, or indented.
+"""Answers: stored bytes as they are where possible, else as Table, metadata only, YAML, protobuf, or indented.
 
 Upstream: ``staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters`` and ``response.go``.
 """
@@ -14,7 +14,7 @@ from sampan.api.errors import ApiError
 from sampan.api.http import Request, Response
 from sampan.apiserver import table
 from sampan.apiserver.call import Call
-from sampan.apiserver.negotiation import JSON, PLAIN, YAML, Output
+from sampan.apiserver.negotiation import JSON, PLAIN, PROTOBUF, YAML, Output
 from sampan.apiserver.objects import decode
 from sampan.store.base import Entry
 
@@ -51,6 +51,10 @@ def dict_response(request: Request, obj: Object, status: int = 200, output: Outp
     """Any JSON value, in the asked media type."""
     if output.media == YAML:
         return Response(status, {"Content-Type": YAML}, to_yaml(obj))
+    if output.media == PROTOBUF:
+        from sampan.apiserver import protobuf_answer  # seldom asked for
+
+        return Response(status, {"Content-Type": PROTOBUF}, protobuf_answer.whole(obj))
     body = orjson.dumps(obj, option=orjson.OPT_INDENT_2 if wants_indent(request) else None)
     return Response(status, {"Content-Type": JSON}, body)
 

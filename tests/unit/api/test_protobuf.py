@@ -105,13 +105,25 @@ def test_every_kind_we_serve_can_be_sent() -> None:
             if subresource.kind.endswith("Options"):
                 continue  # said in the query, never in a body
             assert table.message_of(subresource.api_version or resource.api_version, subresource.kind or resource.kind)
-    for kind in ("DeleteOptions", "Status", "WatchEvent"):
-        assert table.message_of("apps/v1", kind) == f"meta.v1.{kind}"
+    for kind in ("DeleteOptions", "WatchEvent"):
+        assert table.message_of("sea.example/v1", kind) == f"meta.v1.{kind}"
+    assert table.message_of("v1", "Status") == "meta.v1.Status"
 
 
-def test_a_kind_without_protobuf_is_refused() -> None:
-    with pytest.raises(ProtobufError, match='no protobuf form of kind "Boat" in version "sea/v1" is known'):
-        wrap({"apiVersion": "sea/v1", "kind": "Boat"})
+def test_the_items_of_every_list_have_the_number_that_the_server_writes() -> None:
+    lists = {resource.list_kind: table.message_of(resource.api_version, resource.list_kind)
+             for resource in resources.RESOURCES if "list" in resource.verbs}
+    for message in lists.values():
+        assert [(field.name, field.number) for field in table.fields(message)] == [("metadata", 1), ("items", 2)]
+
+
+@pytest.mark.parametrize(("api_version", "kind"), [
+    ("sea.example/v1", "Boat"), ("apps.example/v1", "Deployment"), ("policy.networking.k8s.io/v1", "Eviction"),
+    ("sea.example/v1", "Status"), ("apps/v1beta1", "Deployment"), ("", "Pod"),
+])
+def test_a_kind_without_protobuf_is_refused(api_version: str, kind: str) -> None:
+    with pytest.raises(ProtobufError, match=f'no protobuf form of kind "{kind}" in version "{api_version}" is known'):
+        wrap({"apiVersion": api_version, "kind": kind})
 
 
 # -- there and back ----------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ async def test_media_types_that_are_not_served(api: Api) -> None:
     answer = await api.ask("POST", CONFIGMAPS, b"<a/>", content_type="application/xml")
     assert answer.status == 415
     assert "application/json" in answer.json["message"]
-    unreadable = await api.get(CONFIGMAPS, accept="application/vnd.kubernetes.protobuf")
+    unreadable = await api.get(CONFIGMAPS, accept="application/cbor")
     assert unreadable.status == 406
     either = await api.get(CONFIGMAPS, accept="application/vnd.kubernetes.protobuf,application/json")
     assert either.status == 200

@@ -65,11 +65,19 @@ def wrap(obj: Object, api_version: str = "", kind: str = "") -> bytes:
     Raises: ProtobufError.
     """
     api_version, kind = obj.get("apiVersion") or api_version, obj.get("kind") or kind
-    named = block(_API_VERSION, api_version.encode()) + block(_KIND, kind.encode())
-    name = table.message_of(api_version, kind)
+    return seal(api_version, kind, raw(table.message_of(api_version, kind), obj))
+
+
+def raw(message: str, obj: Object) -> bytes:
+    """The bytes of a message, with nothing around them. Raises: ProtobufError."""
     try:
-        raw = encode.message(name, obj)
+        return encode.message(message, obj)
     except (TypeError, ValueError, AttributeError) as error:
-        raise ProtobufError(f"{kind} has no protobuf form: {error}") from error
+        raise ProtobufError(f"{message} can not hold this: {error}") from error
+
+
+def seal(api_version: str, kind: str, raw: bytes) -> bytes:
+    """The envelope around a message's bytes."""
+    named = block(_API_VERSION, api_version.encode()) + block(_KIND, kind.encode())
     # Go ends with two empty texts, contentEncoding and contentType; they are what readers assume
     return b"".join((MAGIC, block(_TYPE_META, named), block(_RAW, raw), block(_ENCODING, b""), block(4, b"")))

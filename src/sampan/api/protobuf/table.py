@@ -27,6 +27,8 @@ from pathlib import Path
 from sampan.api.protobuf.wire import ProtobufError
 
 _META = "meta.v1"
+_PACKAGES = {"": "core", "rbac.authorization.k8s.io": "rbac", "flowcontrol.apiserver.k8s.io": "flowcontrol"}
+_OF_EVERY_GROUP = ("DeleteOptions", "WatchEvent", "CreateOptions", "UpdateOptions", "PatchOptions")
 _FIELD = re.compile(r"([^=]*)=(\d+)(\*?)([^?!]+)([?!]?)")
 
 
@@ -77,13 +79,11 @@ def _qualified(kind: str, package: str) -> str:
 
 @lru_cache(maxsize=512)
 def message_of(api_version: str, kind: str) -> str:
-    """The message of a kind: ``core.v1.Pod``. Options, lists' and answers' kinds belong to every group.
-
-    Raises: ProtobufError.
-    """
+    """The message of a kind: ``core.v1.Pod``. Raises: ProtobufError."""
     group, _, version = api_version.rpartition("/")
-    package = f"{group.partition('.')[0] or 'core'}.{version}"
-    for message in (f"{package}.{kind}", f"{_META}.{kind}"):
-        if message in _lines():
-            return message
-    raise ProtobufError(f'no protobuf form of kind "{kind}" in version "{api_version}" is known')
+    message = f"{_PACKAGES.get(group) or group.removesuffix('.k8s.io')}.{version}.{kind}"
+    if message not in _lines() and (api_version == "v1" or kind in _OF_EVERY_GROUP):
+        message = f"{_META}.{kind}"
+    if message not in _lines():
+        raise ProtobufError(f'no protobuf form of kind "{kind}" in version "{api_version}" is known')
+    return message

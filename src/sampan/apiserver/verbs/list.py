@@ -25,7 +25,7 @@ from sampan.api.resources import Resource
 from sampan.apiserver import continue_token, options, table
 from sampan.apiserver.call import Call
 from sampan.apiserver.continue_token import ContinueToken
-from sampan.apiserver.negotiation import JSON, Output
+from sampan.apiserver.negotiation import JSON, PROTOBUF, Output
 from sampan.apiserver.objects import decode, too_large
 from sampan.apiserver.respond import dict_response, partial_metadata, wants_indent
 from sampan.apiserver.selection import Selection, selection
@@ -73,6 +73,11 @@ async def list_(call: Call) -> Response:
     chosen = selection(call)
     listed = await find(call, chosen, list_options(call))
     if output.transform or output.media != JSON or call.kind.converted or wants_indent(call.request):
+        if output.media == PROTOBUF and not output.transform:
+            from sampan.apiserver import protobuf_answer
+
+            return Response(200, {"Content-Type": PROTOBUF}, await protobuf_answer.listing(
+                call.resource, listed.metadata(), listed.entries))
         return _transformed(call, listed, output)
     head = _head(call.resource, listed.metadata())
     if len(listed.entries) <= SLICE:

@@ -1,4 +1,4 @@
-"""GET with ``watch=1``: a stream of changes, one JSON line each, for as long as the client likes.
+"""GET with ``watch=1``: a stream of changes, one JSON line (or protobuf frame) each, as long as the client likes.
 
 From which state on?  ``resourceVersion=N``: every change after N; a compacted N answers with an ERROR event of code
 410, and the client lists again.  None or ``0``: everything that is there first, as ADDED, then changes.
@@ -22,7 +22,7 @@ from sampan.api.errors import BadRequest, Expired, NotAcceptable
 from sampan.api.http import Response
 from sampan.apiserver import options, table
 from sampan.apiserver.call import Call
-from sampan.apiserver.negotiation import JSON, Output
+from sampan.apiserver.negotiation import JSON, PROTOBUF, Output
 from sampan.apiserver.objects import too_large
 from sampan.apiserver.respond import partial_metadata
 from sampan.apiserver.selection import Selection, selection
@@ -49,10 +49,16 @@ class WatchOptions:
 async def watch(call: Call) -> Response:
     """Raises: BadRequest, NotAcceptable."""
     output = call.output()
-    if output.media != JSON:
-        raise NotAcceptable(f"only the following media types are accepted for a watch: {JSON}")
+    if output.media not in (JSON, PROTOBUF):
+        raise NotAcceptable(f"only the following media types are accepted for a watch: {JSON}, {PROTOBUF}")
     chosen, wanted = selection(call), watch_options(call)
-    return Response(200, {"Content-Type": JSON}, _stream(call, chosen, wanted, encoder(call, output)))
+    media = JSON
+    if output.media == PROTOBUF:
+        from sampan.apiserver import protobuf_answer  # seldom asked for
+
+        media = f"{PROTOBUF};stream=watch"
+        protobuf_answer.check(call.resource, output)
+    return Response(200, {"Content-Type": media}, _stream(call, chosen, wanted, encoder(call, output)))
 
 
 def watch_options(call: Call) -> WatchOptions:
@@ -79,9 +85,22 @@ def encoder(call: Call, output: Output) -> Encode:
     """How events become lines for this client."""
     if output.transform == "Table":
         return _table_encoder(call, output.version)
+    if output.media == PROTOBUF:
+        from sampan.apiserver import protobuf_answer
+
+        return protobuf_answer.encoder(output)
     if output.transform:
         return lambda event, type_: event.metadata_frame(type_, output.version)
     return SharedEvent.frame
+
+
+def frame(call: Call, type_: str, obj: Object) -> bytes:
+    """An event that is no change: an error, a bookmark."""
+    if call.output().media == PROTOBUF:
+        from sampan.apiserver import protobuf_answer
+
+        return protobuf_answer.frame(type_, obj)
+    return object_frame(type_, obj)
 
 
 def _table_encoder(call: Call, version: str) -> Encode:
@@ -113,9 +132,9 @@ async def _stream(call: Call, chosen: Selection, wanted: WatchOptions, encode: E
         async for chunk in _changes(call, chosen, after, wanted, encode):
             yield chunk
     except Compacted:
-        yield object_frame(ERROR, Expired(f"too old resource version: {after} ({_revision(call)})").status)
+        yield frame(call, ERROR, Expired(f"too old resource version: {after} ({_revision(call)})").status)
     except FutureRevision:
-        yield object_frame(ERROR, too_large(after, _revision(call)).status)
+        yield frame(call, ERROR, too_large(after, _revision(call)).status)
     except StoreUnavailable:
         return
 
@@ -190,4 +209,4 @@ def bookmark(call: Call, revision: int, *, initial_events_end: bool = False) -> 
         obj = table.of_objects(call, [], output.version, str(revision), definitions=False)
     elif output.transform:
         obj = partial_metadata(obj, output.version)
-    return object_frame(BOOKMARK, obj)
+    return frame(call, BOOKMARK, obj)
