@@ -11,10 +11,12 @@ from pathlib import Path
 from tests.e2e.cluster import Cluster
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+#: Benchmarks that run at the same time on one machine need names of their own.
+NAME = os.environ.get("SAMPAN_BENCH_CLUSTER", "bench")
 
 
 @contextmanager
-def cluster(name: str = "bench") -> Iterator[Cluster]:
+def cluster(name: str = NAME) -> Iterator[Cluster]:
     """Started, and gone without a trace at the end."""
     with tempfile.TemporaryDirectory() as scratch:
         one = Cluster(name, Path(scratch) / "kubeconfig")

@@ -2,7 +2,7 @@
 
 Go's decoder notices a key that stands twice in one object; ``orjson`` keeps the last and says nothing.  Looking for
 twins costs ten times as much as parsing, so it is done only when the body can hold one: without twins, what was parsed
-is as long as the body when both are written compactly, and clients write compactly.
+is as long as the body (clients write compactly), or at least has as many keys as the body.
 
 YAML is read with the safe C loader, with YAML 1.2's reading of numbers (no sexagesimals, no dates), and with a bound
 on what aliases may expand to.
@@ -13,6 +13,7 @@ Upstream: apimachinery/pkg/runtime/serializer/json, sigs.k8s.io/yaml.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -44,10 +45,11 @@ def _json_error(error: orjson.JSONDecodeError) -> str:
 def duplicate_fields(data: bytes, parsed: Any) -> list[str]:
     """``duplicate field "spec.replicas"`` for every key that stands twice in one object of the JSON body."""
     try:
-        if len(orjson.dumps(parsed)) == len(data.strip()):
-            return []
+        again = orjson.dumps(parsed)
     except orjson.JSONEncodeError as error:  # deeper than 254 levels: it could not be stored either
         raise BodyError("exceeded max depth") from error
+    if len(again) == len(data.strip()) or _as_many_keys(data, again):
+        return []
     try:
         marked = json.loads(data, object_pairs_hook=_mark_twins)
     except RecursionError:
@@ -55,6 +57,16 @@ def duplicate_fields(data: bytes, parsed: Any) -> list[str]:
     found: list[str] = []
     _collect(marked, "", found)
     return found[:MAX_MISTAKES]
+
+
+#: The end of every key; strings may hold something like it, but the same on both sides unless they are spelled otherwise.
+_KEY_END = re.compile(rb'"[ \t\r\n]*:')
+
+
+def _as_many_keys(data: bytes, again: bytes) -> bool:
+    if b"\\u" in data:
+        return False
+    return len(_KEY_END.findall(data)) == len(_KEY_END.findall(again))
 
 
 class _Twins(dict[str, Any]):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 Check = Callable[[str], list[str]]
 
@@ -54,8 +55,11 @@ def port_number(value: int) -> list[str]:
     return in_range(value, 1, 65535)
 
 
+_compiled = lru_cache(maxsize=64)(re.compile)
+
+
 def _full(pattern: str, value: str) -> bool:
-    return re.fullmatch(pattern, value) is not None
+    return _compiled(pattern).fullmatch(value) is not None
 
 
 def dns_label(value: str) -> list[str]:
@@ -160,7 +164,7 @@ def env_var_name(value: str) -> list[str]:
     """An environment variable in a container: any printable ASCII but ``=`` (relaxed since 1.34)."""
     if not value:
         return ["environment variable name must be non-empty"]
-    if all(" " <= char <= "~" and char != "=" for char in value):
+    if value.isascii() and value.isprintable() and "=" not in value:
         return []
     return ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
 

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from sampan.api import schema
+from sampan.api import body, schema
 from sampan.api.errors import BadRequest
 
 DEPLOYMENT = schema.type_for("apps/v1", "Deployment")
@@ -109,6 +109,16 @@ def test_duplicate_keys_are_found_in_compact_and_in_spaced_json():
         decode_body(compact, field_validation=schema.STRICT)
     assert decode_body(compact, field_validation=schema.IGNORE)[1] == []
     assert decode_body(orjson.dumps(pod()) + b"\n", field_validation=schema.STRICT)[1] == []
+
+
+@pytest.mark.parametrize(("data", "twins"), [
+    (b'{"a": "\\": ", "b": ": x", "c": {"d" : 1}}', []),
+    (b'{"a": "\\": ", "b" : 1, "b"\n:2}', ['duplicate field "b"']),
+    (b'{"a": "\\u0022:", "b": 1, "b": 2}', ['duplicate field "b"']),  # one key more in the body, one less outside it
+    (b'{"a": "\\"\\u003a", "b": 1}', []),
+])
+def test_what_looks_like_a_key_inside_a_string_hides_no_twin(data, twins):
+    assert body.duplicate_fields(data, orjson.loads(data)) == twins
 
 
 @pytest.mark.parametrize(("data", "message"), [
