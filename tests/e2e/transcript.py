@@ -5,9 +5,10 @@ with a backslash, and to the end of a here-document); the lines up to the next c
 without expected output may print anything.  The exit code must be 0 unless a line of the command ends with ``# fails``.
 
 In expected output ``...`` stands for any text in the line, and a line of ``...`` alone for any number of lines. Columns
-may be wider or narrower.  What no two clusters have in common (inode numbers of namespaces, addresses of pods and
-Services, UIDs, generated suffixes of names) may be another one than on the page, but the page's must be told apart and
-recognized: where it shows one number twice the cluster prints one number twice, and two different ones stay different.
+may be wider or narrower, lines indented or not.  What no two clusters have in common (inode numbers of namespaces,
+addresses of pods and Services, UIDs, generated suffixes of names) may be another one than on the page, but the page's
+must be told apart and recognized: where it shows one number twice the cluster prints one number twice, and two
+different ones stay different.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Transcript:
         names: dict[str, str] = {}
         pattern = "".join(
             r"(?:.*\n)*?" if line.strip() == "..." else self._line(line, names) + r"\n" for line in expected)
-        normal = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+        normal = "".join(f"{line.strip()}\n" for line in printed.splitlines())
         found = re.fullmatch(pattern, normal)
         if found is None:
             return False
@@ -97,7 +98,7 @@ class Transcript:
     def _line(self, line: str, names: dict[str, str]) -> str:
         if not line.strip():
             return r"\s*?"
-        return r"[^\S\n]+".join(self._word(word, names) for word in re.split(r"\s+", line.rstrip()))
+        return r"[^\S\n]+".join(self._word(word, names) for word in line.split())
 
     def _word(self, word: str, names: dict[str, str]) -> str:
         pattern, end = "", 0
