@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sampan.kubelet.containers import Pod
+from sampan.runtime.base import RuntimeFailure
 
 LOCAL = """\
 # Kubernetes-managed hosts file.
@@ -34,6 +35,23 @@ def domain(pod: Pod, cluster_domain: str) -> str:
     if not subdomain or pod["spec"].get("hostnameOverride"):
         return ""
     return f"{subdomain}.{pod['metadata']['namespace']}.svc.{cluster_domain}"
+
+
+def uts_name(pod: Pod, node_name: str, cluster_domain: str) -> str:
+    """What ``hostname`` prints in the pod. On the node's network that is the node's name, which is not the machine's.
+
+    Raises: RuntimeFailure when the full name is longer than the kernel takes.
+    """
+    if pod["spec"].get("hostNetwork"):
+        return node_name
+    name, where = hostname(pod), domain(pod, cluster_domain)
+    if not (where and pod["spec"].get("setHostnameAsFQDN")):
+        return name
+    full = f"{name}.{where}"
+    if len(full) > HOSTNAME_MAX + 1:
+        raise RuntimeFailure(f"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long "
+                             f"({HOSTNAME_MAX + 1} characters is the max, {len(full)} characters requested)")
+    return full
 
 
 def hosts_file(pod: Pod, ips: Sequence[str], cluster_domain: str) -> str:

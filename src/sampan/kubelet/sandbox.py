@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sampan.kubelet.config import KubeletConfig
 from sampan.kubelet.containers import Pod
-from sampan.kubelet.hosts import hostname
+from sampan.kubelet.hosts import uts_name
 from sampan.kubelet.labels import pod_labels
 from sampan.kubelet.resolv import Resolver, resolver
 from sampan.kubelet.security import sandbox_security, sysctls
@@ -20,7 +20,7 @@ def sandbox_config(pod: Pod, attempt: int, config: KubeletConfig, node: Resolver
         namespace=meta["namespace"],
         uid=meta["uid"],
         attempt=attempt,
-        hostname="" if spec.get("hostNetwork") else hostname(pod),
+        hostname=uts_name(pod, config.node_name, config.cluster_domain),
         log_directory=str(config.log_dir(meta["namespace"], meta["name"], meta["uid"])),
         dns_servers=found.servers,
         dns_searches=found.searches,

@@ -7,13 +7,13 @@ import json
 import pytest
 
 from sampan.kubelet.cgroups import Cgroups, settings
-from sampan.kubelet.hosts import hostname, hosts_file
+from sampan.kubelet.hosts import hostname, hosts_file, uts_name
 from sampan.kubelet.images import default_policy, with_tag
 from sampan.kubelet.log_format import parse_line
 from sampan.kubelet.logs import LogOptions, read_log, tail_offset
 from sampan.kubelet.pull_secrets import credentials_for
 from sampan.kubelet.resolv import Resolver, parse, resolver
-from sampan.runtime.base import Credentials, Resources
+from sampan.runtime.base import Credentials, Resources, RuntimeFailure
 from tests.unit.kubelet.pods import container, make_pod
 
 NODE = Resolver(("192.0.2.53",), ("example.org",), ("timeout:1",))
@@ -156,3 +156,12 @@ def test_v2_controllers_are_switched_on_down_to_the_parent(tmp_path):
     assert (tmp_path / "sampan/c/n/kubepods/burstable/cgroup.subtree_control").read_text() == "+cpu +memory"
     assert not (tmp_path / "sampan/c/n/kubepods/burstable/poduid-web/cgroup.subtree_control").exists()
     assert made.uids() == {"uid-web"}
+
+
+def test_the_kernel_name_of_a_pod():
+    assert uts_name(make_pod("web"), "node-1", "cluster.local") == "web"
+    assert uts_name(make_pod("web", hostNetwork=True), "node-1", "cluster.local") == "node-1"
+    named = {"hostname": "me", "subdomain": "sub", "setHostnameAsFQDN": True}
+    assert uts_name(make_pod("web", **named), "node-1", "cluster.local").startswith("me.sub.")
+    with pytest.raises(RuntimeFailure, match="64 characters is the max"):
+        uts_name(make_pod("web", **named | {"hostname": "m" * 60}), "node-1", "cluster.local")
