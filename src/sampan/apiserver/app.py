@@ -69,9 +69,9 @@ class ApiServer:
         try:
             response = await self._serve(request, info, warnings)
         except ApiError as error:
-            response = error_response(error)
+            response = error_response(error, request)
         except StoreUnavailable as error:
-            response = error_response(ServiceUnavailable(str(error)))
+            response = error_response(ServiceUnavailable(str(error)), request)
         except TimeoutError:
             response = error_response(Timeout("request did not complete within the allotted timeout"))
         except Exception:

@@ -76,12 +76,13 @@ def to_yaml(obj: Object) -> bytes:
     return text.encode()
 
 
-def error_response(error: ApiError) -> Response:
+def error_response(error: ApiError, request: Request | None = None) -> Response:
     """The ``Status`` body of a refusal; 429 and 503 say when to come back."""
     headers = {"Content-Type": JSON}
     if error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return Response(error.code, headers, orjson.dumps(error.status))
+    indent = orjson.OPT_INDENT_2 if request is not None and wants_indent(request) else None
+    return Response(error.code, headers, orjson.dumps(error.status, option=indent))
 
 
 def success(details: Object) -> Object:
@@ -91,5 +92,6 @@ def success(details: Object) -> Object:
 
 def warning_headers(warnings: list[str]) -> list[str]:
     """One ``299 - "text"`` for each distinct warning."""
-    escaped = (text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") for text in dict.fromkeys(warnings))
+    escaped = (text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
+               for text in dict.fromkeys(warnings))
     return [f'299 - "{text}"' for text in escaped]

@@ -158,4 +158,5 @@ async def test_a_long_list_leaves_in_slices(api: Api) -> None:
 async def test_curl_gets_it_indented(api: Api) -> None:
     await api.configmap("a")
     assert b"\n  " in (await api.get(f"{CONFIGMAPS}/a", user_agent="curl/8")).body
+    assert b"\n  " in (await api.get(f"{CONFIGMAPS}/missing", user_agent="curl/8")).body
     assert b"\n" not in (await api.get(f"{CONFIGMAPS}/a")).body
