@@ -1,4 +1,4 @@
-"""``python -m bench [startup|pods|api ...]``: measure, print, and keep bench/RESULTS.md true."""
+"""``python -m bench [store|startup|pods|api|proxy ...]``: measure, print, and keep bench/RESULTS.md true."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ PARTS = {
     "startup": "Starting, and doing nothing",
     "pods": "Pods",
     "api": "The API server",
+    "proxy": "Forwarding rules",
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
