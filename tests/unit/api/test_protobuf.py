@@ -221,7 +221,7 @@ def values(type_: types.Type, depth: int) -> st.SearchStrategy[Any]:
         types.QUANTITY: st.sampled_from(["0", "1500m", "3Gi"]), types.INT_OR_STRING: st.sampled_from(["25%", 80, -1]),
         types.TIME: st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='seconds')}Z"),
         types.MICRO_TIME: st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='microseconds')}Z"),
-        types.ANY: st.dictionaries(texts, st.integers(), min_size=1, max_size=1),
+        types.ANY: st.dictionaries(texts, st.integers(-2**63, 2**63), min_size=1, max_size=1),
     }[type_.kind]
 
 
