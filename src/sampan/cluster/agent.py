@@ -2,6 +2,8 @@
 
 Kubelet and proxy have identities of their own (``system:node:<name>`` and ``system:kube-proxy``), so each may do what
 upstream's may and no more.  Proxy and DNS share one copy of Services and EndpointSlices.
+
+Importing this module imports the whole agent: only what becomes one does it.
 """
 
 from __future__ import annotations
@@ -10,16 +12,23 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sampan.client.https import Https
+from sampan.client.informer import Informers
+from sampan.client.rest import Client
 from sampan.cluster.config import ClusterConfig, ClusterError
-from sampan.cluster.nodes import agent_daemon, node_network, pod_cidr
+from sampan.cluster.nodes import agent_daemon, node_network, pod_cidr, proxy_mode_file
 from sampan.cluster.process import run
 from sampan.cluster.setns import enter_network
-
-if TYPE_CHECKING:
-    from sampan.client.https import Https
-    from sampan.kubelet.config import KubeletConfig
+from sampan.dns.run import Dns, DnsConfig
+from sampan.kubelet.config import KubeletConfig
+from sampan.kubelet.kubelet import Kubelet
+from sampan.network.bridge import BridgeConfig, BridgeNetwork
+from sampan.network.node import uplink_mtu
+from sampan.proxy.base import ProxyConfig
+from sampan.proxy.run import Proxy
+from sampan.runtime.native.config import NativeConfig
+from sampan.runtime.native.runtime import NativeRuntime
 
 SERVER_WAIT_SECONDS = 30.0
 
@@ -49,8 +58,8 @@ class Agent:
 
     async def start(self) -> None:
         """Raises: ApiError, ProxyError, RuntimeFailure, OSError."""
-        await self._server_listens()
-        await asyncio.gather(self._start_forwarding(), self._start_kubelet())
+        informers, _ = await asyncio.gather(self._start_forwarding(), self._server_listens())
+        await asyncio.gather(informers.start(), self._start_kubelet())
 
     async def close(self) -> None:
         """Last started, first closed."""
@@ -70,13 +79,8 @@ class Agent:
                     raise ClusterError(f"no answer from {self._config.node_server_url}: {error}") from error
                 await asyncio.sleep(0.01)
 
-    async def _start_forwarding(self) -> None:
-        from sampan.client.informer import Informers
-        from sampan.client.rest import Client
-        from sampan.dns.run import Dns, DnsConfig
-        from sampan.proxy.base import ProxyConfig
-        from sampan.proxy.run import Proxy
-
+    async def _start_forwarding(self) -> Informers:
+        """Everything that is possible before the server answers; then start what is returned."""
         config, address = self._config, self._config.node_address(self._node)
         transport = self._transport(config.pki / "kube-proxy")
         informers = Informers(Client(transport, user_agent="kube-proxy"))
@@ -88,17 +92,12 @@ class Agent:
                       config.proxy_mode)
         await proxy.start()
         self._closing.append(proxy.close)
-        await informers.start()
+        proxy_mode_file(config, self._node).write_text(f"{proxy.mode}\n")
+        return informers
 
     async def _start_kubelet(self) -> None:
-        from sampan.client.rest import Client
-        from sampan.kubelet.kubelet import Kubelet
-        from sampan.network.bridge import BridgeConfig, BridgeNetwork
-        from sampan.runtime.native.config import NativeConfig
-        from sampan.runtime.native.runtime import NativeRuntime
-
         config, directory = self._config, self._config.node_directory(self._node)
-        network = BridgeNetwork(BridgeConfig(pod_cidr(config, self._node), directory / "network"))
+        network = BridgeNetwork(BridgeConfig(pod_cidr(config, self._node), directory / "network", mtu=uplink_mtu()))
         runtime = NativeRuntime(
             NativeConfig(directory / "runtime", config.images, f"{config.cgroup}/{self._node}"), network)
         transport = self._transport(directory / "pki" / "kubelet-client")
@@ -107,8 +106,6 @@ class Agent:
         self._closing.append(kubelet.close)
 
     def _transport(self, certificate: Path) -> Https:
-        from sampan.client.https import Https
-
         transport = Https(
             self._config.node_server_url, ca=(self._config.pki / "ca.crt").read_bytes(),
             cert=certificate.with_name(f"{certificate.name}.crt").read_bytes(),
@@ -118,8 +115,6 @@ class Agent:
 
 
 def kubelet_config(config: ClusterConfig, node: str) -> KubeletConfig:
-    from sampan.kubelet.config import KubeletConfig
-
     directory = config.node_directory(node)
     return KubeletConfig(
         node_name=node, node_ip=config.node_address(node), data_dir=directory / "kubelet",

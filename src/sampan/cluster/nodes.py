@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 
 from sampan.cluster.config import ClusterConfig
 from sampan.cluster.daemon import Daemon
@@ -15,6 +16,11 @@ def pod_cidr(config: ClusterConfig, node: str) -> str:
     subnets = ipaddress.ip_network(config.pod_cidr).subnets(new_prefix=24)
     position = config.nodes.index(node) if node in config.nodes else 0
     return str(next(net for index, net in enumerate(subnets) if index == position))
+
+
+def proxy_mode_file(config: ClusterConfig, node: str) -> Path:
+    """Which back end the node's proxy really uses; ``config.proxy_mode`` may be ``auto``."""
+    return config.node_directory(node) / "proxy-mode"
 
 
 def node_network(config: ClusterConfig, node: str) -> NodeNetwork:

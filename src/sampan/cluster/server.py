@@ -2,13 +2,15 @@
 
 The controllers are clients like everybody else, each with an identity of its own; only their transport is a function
 call.  The order matters once: the roles must be there before anybody asks by them.
+
+Importing this module imports the whole control plane: only what becomes a server does it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
 
 from sampan.api.http import Subject
 from sampan.api.resources import (
@@ -19,20 +21,35 @@ from sampan.api.resources import (
     ROLES,
     SERVICEACCOUNTS,
 )
+from sampan.apiserver import serve
+from sampan.apiserver.app import ApiServer
+from sampan.apiserver.config import Config as ApiServerConfig
+from sampan.auth import bootstrap
+from sampan.auth.authenticate import RequestAuthenticator
+from sampan.auth.authorize import Chain
+from sampan.auth.bootstrap_store import StoreClient
+from sampan.auth.node import NodeAuthorizer, shape
+from sampan.auth.objects import StoreObjects
+from sampan.auth.rbac import Rbac
+from sampan.auth.tokens import TokenIssuer, TokenVerifier
+from sampan.client.rest import Client
+from sampan.client.transport import InProcess
 from sampan.cluster.config import ClusterConfig
 from sampan.cluster.nodes import server_daemon
 from sampan.cluster.process import run
-
-if TYPE_CHECKING:
-    from sampan.apiserver.app import ApiServer
-    from sampan.apiserver.config import Config as ApiServerConfig
-    from sampan.auth.tokens import TokenIssuer
-    from sampan.client.rest import Client
-    from sampan.controllers.base import Config as ControllersConfig
-    from sampan.store.base import Store
+from sampan.controllers import run as controllers
+from sampan.controllers.base import Config as ControllersConfig
+from sampan.controllers.base import KubernetesService
+from sampan.dns.service import ensure as ensure_dns
+from sampan.scheduler import scheduler
+from sampan.store.base import Store
+from sampan.store.compactor import keep_compacting
+from sampan.store.sqlite import SqliteStore
 
 MASTERS = "system:masters"
 CONTROLLER_MANAGER = "controller-manager"
+#: Watches never end by themselves, so every second of grace would be one that ``sampan down`` takes longer.
+CLOSE_GRACE_SECONDS = 0.1
 
 
 def main(config: ClusterConfig, ready_fd: int) -> None:
@@ -59,21 +76,21 @@ class Server:
 
     async def start(self) -> None:
         """Raises: OSError when the port is taken."""
-        from sampan.apiserver import serve
-        from sampan.auth import bootstrap
-        from sampan.dns.service import ensure as ensure_dns
-        from sampan.store.sqlite import SqliteStore
-
         store = SqliteStore(self._config.directory / "server" / "state.db")
         await store.start()
         self._closing.append(store.close)
+        self._keep(keep_compacting(store), "compactor")
+        fresh = store.revision == 0
+        if fresh:
+            await bootstrap.ensure(StoreClient(store))
         issuer = token_issuer(self._config)
         app = await self._api_server(store, issuer)
         client = _client(app, Subject("system:apiserver", (MASTERS,)))
-        await bootstrap.ensure(client)
+        if not fresh:
+            await bootstrap.ensure(client)
         hosts = ["127.0.0.1", self._config.host_address]
         serving = await serve.listen(app, hosts, self._config.api_port, _tls(self._config))
-        self._closing.append(serving.close)
+        self._closing.append(lambda: serving.close(CLOSE_GRACE_SECONDS))
         await self._controllers(app, issuer)
         nodes = {node: self._config.node_address(node) for node in self._config.nodes}
         await ensure_dns(client, self._config.dns_ip, nodes)
@@ -83,15 +100,16 @@ class Server:
         while self._closing:
             await self._closing.pop()()
 
-    async def _api_server(self, store: Store, issuer: TokenIssuer) -> ApiServer:
-        from sampan.apiserver.app import ApiServer
-        from sampan.auth.authenticate import RequestAuthenticator
-        from sampan.auth.authorize import Chain
-        from sampan.auth.node import NodeAuthorizer, shape
-        from sampan.auth.objects import StoreObjects
-        from sampan.auth.rbac import Rbac
-        from sampan.auth.tokens import TokenVerifier
+    def _keep(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
 
+        async def close() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._closing.append(close)
+
+    async def _api_server(self, store: Store, issuer: TokenIssuer) -> ApiServer:
         kept = (ROLES, CLUSTERROLES, ROLEBINDINGS, CLUSTERROLEBINDINGS, SERVICEACCOUNTS)
         objects = StoreObjects(store, {**dict.fromkeys(kept), PODS: shape})
         await objects.start()
@@ -103,8 +121,6 @@ class Server:
 
     async def _controllers(self, app: ApiServer, issuer: TokenIssuer) -> None:
         """Controllers and scheduler share one copy of every object."""
-        from sampan.controllers import run as controllers
-        from sampan.scheduler import scheduler
 
         def client(identity: str) -> Client:
             return _client(app, subject_of_controller(identity))
@@ -126,16 +142,12 @@ def subject_of_controller(identity: str) -> Subject:
 
 
 def token_issuer(config: ClusterConfig) -> TokenIssuer:
-    from sampan.auth.tokens import TokenIssuer
-
     return TokenIssuer((config.pki / "sa.key").read_bytes(), f"https://kubernetes.default.svc.{config.domain}")
 
 
 def api_server_config(config: ClusterConfig) -> ApiServerConfig:
-    from sampan.apiserver.config import Config
-
     issuer = f"https://kubernetes.default.svc.{config.domain}"
-    return Config(
+    return ApiServerConfig(
         service_account_issuer=issuer, api_audiences=(issuer,),
         service_account_public_keys=((config.pki / "sa.pub").read_bytes(),),
         advertise_address=config.host_address, secure_port=config.api_port,
@@ -144,9 +156,7 @@ def api_server_config(config: ClusterConfig) -> ApiServerConfig:
 
 
 def controllers_config(config: ClusterConfig, issuer: TokenIssuer) -> ControllersConfig:
-    from sampan.controllers.base import Config, KubernetesService
-
-    return Config(
+    return ControllersConfig(
         cluster_cidr=config.pod_cidr, root_ca_pem=(config.pki / "ca.crt").read_text(),
         issue_legacy_token=issuer.issue_legacy,
         kubernetes_service=KubernetesService(config.kubernetes_ip, config.host_address, config.api_port),
@@ -154,9 +164,6 @@ def controllers_config(config: ClusterConfig, issuer: TokenIssuer) -> Controller
 
 
 def _client(app: ApiServer, subject: Subject) -> Client:
-    from sampan.client.rest import Client
-    from sampan.client.transport import InProcess
-
     return Client(InProcess(app.handle, subject), user_agent=subject.common_name.rsplit(":", 1)[-1])
 
 

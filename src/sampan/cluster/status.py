@@ -27,6 +27,7 @@ class Status:
     nodes: tuple[dict[str, Any], ...]  # Node objects
     pods: int
     problem: str = ""  # why the API could not be asked
+    proxy_mode: str = ""  # with "auto", the one that was chosen
 
     @property
     def running(self) -> bool:
@@ -38,7 +39,7 @@ class Status:
         found = [f'Cluster "{config.name}": {"running" if self.running else "not running"}',
                  f"  API server  {config.server_url}   context {config.context}   data {config.directory}",
                  f"  addresses   pods {config.pod_cidr}   services {config.service_cidr}   nodes {config.link_cidr}",
-                 f"  forwarding  proxy mode {config.proxy_mode}   way out {'open' if config.egress else 'closed'}"]
+                 f"  forwarding  proxy mode {self.proxy_mode}   way out {'open' if config.egress else 'closed'}"]
         for process in self.processes:
             state = f"process {process.pid}, {process.memory_megabytes:.0f} MB" if process.pid else "not running"
             found.append(f"  {process.title:18} {state}")
@@ -52,14 +53,24 @@ class Status:
 
 def look(config: ClusterConfig) -> Status:
     """Ask the processes and the API."""
+    mode = _proxy_mode(config)
     processes = tuple(Process(d.title, pid := d.pid(), pss_megabytes(pid)) for d in nodes.daemons(config))
     if not processes[0].pid:
-        return Status(config, processes, (), 0)
+        return Status(config, processes, (), 0, proxy_mode=mode)
     try:
         found, pods = asyncio.run(_ask(config))
     except Exception as error:  # whatever is wrong with the server, it is the answer to the question
-        return Status(config, processes, (), 0, str(error) or type(error).__name__)
-    return Status(config, processes, found, pods)
+        return Status(config, processes, (), 0, str(error) or type(error).__name__, mode)
+    return Status(config, processes, found, pods, proxy_mode=mode)
+
+
+def _proxy_mode(config: ClusterConfig) -> str:
+    """What the agent chose when it was started last."""
+    try:
+        chosen = nodes.proxy_mode_file(config, config.nodes[0]).read_text().strip()
+    except FileNotFoundError:
+        return config.proxy_mode
+    return f"{chosen} (chosen by auto)" if config.proxy_mode == "auto" else chosen
 
 
 async def _ask(config: ClusterConfig) -> tuple[tuple[dict[str, Any], ...], int]:

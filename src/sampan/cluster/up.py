@@ -2,18 +2,27 @@
 
 Each step looks at what is there, so ``up`` is also how a cluster is resumed: certificates, addresses, objects and
 running containers are found again, and only what is missing is made.
+
+A second is short, so what can go on at the same time does::
+
+    up          --+-- network -- imports for both --+-+------------------ wait ---- kubeconfig
+    a job         +-- certificates, RSA key ----------|-------+
+    server                                          +-- imports --+-- store, roles, listens -- ready
+    agent                                           +-- imports --+-- DNS, rules -- node is Ready
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from sampan.cluster import config as configs
-from sampan.cluster import nodes, requirements
+from sampan.cluster import forked, launch, nodes, requirements
 from sampan.cluster.config import ClusterConfig, ClusterError
-from sampan.cluster.daemon import start, wait_ready
+from sampan.cluster.daemon import Daemon
 
 READY_TIMEOUT_SECONDS = 60.0
 Report = Callable[[str], None]
@@ -32,10 +41,14 @@ def up(
         else:
             config = configs.change(config, proxy_mode=proxy_mode, egress=egress)
         _check_not_running(config)
-        _prepare(config, report)
-        waiting = [start(daemon) for daemon in nodes.daemons(config) if not daemon.pid()]
+        certificates = forked.start(lambda: write_certificates(config))
+        _prepare_network(config, report)
+        waiting = _start(config, certificates)
+        certificates.wait()
         report("server and agent started")
-        wait_ready(waiting, READY_TIMEOUT_SECONDS)
+        import yaml  # noqa: F401 (for the kubeconfig, now that we wait anyhow)
+
+        launch.wait_ready(waiting, READY_TIMEOUT_SECONDS)
         write_context(config, kubeconfig)
     return config
 
@@ -55,19 +68,41 @@ def _check_not_elsewhere(name: str, data_dir: str) -> None:
                            f"name its --data-dir, or choose another --name")
 
 
-def _prepare(config: ClusterConfig, report: Report) -> None:
-    from sampan.network.egress import close_egress, open_egress
-    from sampan.network.node import create_node_network
+def _prepare_network(config: ClusterConfig, report: Report) -> None:
+    from sampan.network.egress import close_egress, forward_policy_drops, open_egress
+    from sampan.network.node import create_node_network, host_mtu
 
-    write_certificates(config)
-    report("certificates")
+    mtu = host_mtu()
     for node in config.nodes:
-        create_node_network(nodes.node_network(config, node))
+        create_node_network(dataclasses.replace(nodes.node_network(config, node), mtu=mtu))
     if config.egress:
         open_egress(nodes.egress(config))
+        if forward_policy_drops():
+            report("warning: iptables' FORWARD chain drops by default (Docker does that): pods will not reach the "
+                   "outside unless it accepts what comes from and goes to them")
     else:
         close_egress(config.name)
     report("network")
+
+
+def _start(config: ClusterConfig, certificates: forked.Job) -> list[launch.Starting]:
+    """What does not run yet. The server first: the agents need it."""
+    from sampan.cluster import shared
+
+    def server() -> launch.Run:
+        from sampan.cluster.server import main
+
+        return lambda ready: main(config, ready)
+
+    def agent(node: str) -> launch.Run:
+        from sampan.cluster.agent import main
+
+        return lambda ready: main(config, node, ready)
+
+    shared.load()
+    wanted: list[tuple[Daemon, Callable[[], launch.Run]]] = [(nodes.server_daemon(config), server)]
+    wanted += [(nodes.agent_daemon(config, node), functools.partial(agent, node)) for node in config.nodes]
+    return [launch.start(daemon, load, certificates) for daemon, load in wanted if not daemon.pid()]
 
 
 def write_certificates(config: ClusterConfig) -> None:

@@ -16,7 +16,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from sampan.network.nft import NftError, open_nft
+from sampan.network.nft import Nft, NftError, open_nft
 
 IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 SAVED = Path("/run/sampan/ip_forward.before")
@@ -62,11 +62,13 @@ def open_egress(egress: Egress, saved: Path = SAVED) -> None:
 
 def close_egress(cluster: str, saved: Path = SAVED) -> None:
     """Take the table away, and with the machine's last one the forwarding. A second call does nothing."""
+    ours = f"sampan-{cluster}"
     nft = open_nft()
     try:
-        # `add` before `delete`: deleting what is not there is an error, adding what is there is none.
-        nft.run(f"add table inet sampan-{cluster}\ndelete table inet sampan-{cluster}")
-        others = [name for name in _tables(nft.run("list tables", json=True)) if name.startswith("sampan-")]
+        if ours in _tables(nft):  # a transaction, even one that changes nothing, waits 20 ms for the kernel
+            # `add` before `delete`: it may go in this moment, and deleting what is not there is an error.
+            nft.run(f"add table inet {ours}\ndelete table inet {ours}")
+        others = [name for name in _tables(nft) if name.startswith("sampan-")]
     finally:
         nft.close()
     if not others:
@@ -85,8 +87,9 @@ def forward_policy_drops() -> bool:
     return any(item.get("chain", {}).get("policy") == "drop" for item in listing["nftables"])
 
 
-def _tables(listing: str) -> list[str]:
-    return [item["table"]["name"] for item in json.loads(listing)["nftables"] if "table" in item]
+def _tables(nft: Nft) -> list[str]:
+    listing = json.loads(nft.run("list tables", json=True))
+    return [item["table"]["name"] for item in listing["nftables"] if "table" in item]
 
 
 def _forward(saved: Path) -> None:

@@ -160,6 +160,13 @@ def host_mtu() -> int:
         return min(links.mtu_towards(host, "0.0.0.0/0") or 1500, 1500)
 
 
+def uplink_mtu() -> int:
+    """For pods, asked in the node: what its own link to the host was given."""
+    with Netlink() as node:
+        link = links.find(node, NODE_LINK)
+        return link.mtu if link is not None else 1500
+
+
 def node_networks(cluster: str) -> list[str]:
     """Names of the nodes of ``cluster`` that have a pinned namespace here, whatever became of their state files."""
     prefix = f"sampan-{cluster}-"
