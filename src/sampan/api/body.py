@@ -59,7 +59,7 @@ def duplicate_fields(data: bytes, parsed: Any) -> list[str]:
     return found[:MAX_MISTAKES]
 
 
-#: The end of every key; strings may hold something like it, but the same on both sides unless they are spelled otherwise.
+#: The end of every key. Strings may hold something like it, but the same on both sides unless spelled with escapes.
 _KEY_END = re.compile(rb'"[ \t\r\n]*:')
 
 

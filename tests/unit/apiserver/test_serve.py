@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sampan.api.http import Request, Response, Subject
-from sampan.apiserver.serve import headers_of, start, subject_of
+from sampan.apiserver.connection import subject_of
+from sampan.apiserver.messages import headers_of
+from sampan.apiserver.serve import start
 from sampan.auth.user import UserInfo
 from tests.unit.apiserver.conftest import Api
 
