@@ -113,9 +113,16 @@ async def _serve_websocket(
         stderr=streams[STDERR] if options.stderr else None,
         resize=streams[RESIZE] if options.tty else None,
     )
+
+    async def start_and_greet() -> Process:
+        # Not before the program runs: client-go reads before it has made its streams, and complains of what it meets.
+        process = await start()
+        with contextlib.suppress(OSError):  # a client that is gone is noticed by the reader
+            await session.greet(STDOUT if options.stdout else STDERR if options.stderr else ERROR)
+        return process
+
     try:
-        await session.greet(STDOUT if options.stdout else STDERR if options.stderr else ERROR)
-        await _run(channels, handshake, start, reading)
+        await _run(channels, handshake, start_and_greet, reading)
         await session.close()
         await _leave(reading)
     finally:
