@@ -3,8 +3,8 @@
 The startup probe runs alone until it succeeds; then liveness and readiness begin.  Each probe starts at once (after its
 ``initialDelaySeconds``) and repeats every ``periodSeconds``; a liveness probe without a delay waits one period first,
 since all it can do to a container that has just started is harm.  A server needs some milliseconds until it listens,
-so a first network probe that fails is repeated quickly until the first period is over; these attempts can succeed early but
-are never counted as failures, so thresholds mean what the spec says.  Upstream: ``pkg/kubelet/prober``.
+so a first network probe that fails is repeated quickly until the first period is over; these attempts can succeed early
+but are never counted as failures, so thresholds mean what the spec says.  Upstream: ``pkg/kubelet/prober``.
 """
 
 from __future__ import annotations
