@@ -24,6 +24,7 @@ from sampan.apiserver.config import Config
 from sampan.apiserver.forbidden import denial
 from sampan.apiserver.impersonation import impersonate
 from sampan.apiserver.inflight import InFlight
+from sampan.apiserver.joined_lists import JoinedLists
 from sampan.apiserver.kinds.service.ranges import ServiceRanges
 from sampan.apiserver.metrics import Metrics
 from sampan.apiserver.objects import Objects
@@ -56,6 +57,7 @@ class ApiServer:
         self.issuer = issuer
         self.plugins = default_chain(self.objects) if plugins is None else plugins
         self.events = EventCache()
+        self.joined_lists = JoinedLists()
         self.metrics = Metrics()
         self.paths = Paths(self)
         self.service_ranges = ServiceRanges(config.service_cluster_ip_range, config.service_node_port_range)

@@ -18,13 +18,13 @@ from typing import Any
 
 import orjson
 
-from sampan.api.encoding import with_revision
 from sampan.api.errors import BadRequest, Expired
 from sampan.api.http import Response
 from sampan.api.resources import Resource
 from sampan.apiserver import continue_token, options, table
 from sampan.apiserver.call import Call
 from sampan.apiserver.continue_token import ContinueToken
+from sampan.apiserver.joined_lists import SLICE, join
 from sampan.apiserver.negotiation import JSON, PROTOBUF, Output
 from sampan.apiserver.objects import decode, too_large
 from sampan.apiserver.respond import dict_response, partial_metadata, wants_indent
@@ -33,8 +33,6 @@ from sampan.store.base import Entry, Page
 
 Object = dict[str, Any]
 
-#: So many objects are joined between two turns of the event loop.
-SLICE = 500
 #: With selectors, pages are read from the store in at least this size until ``limit`` objects match.
 SCAN = 500
 
@@ -71,7 +69,8 @@ async def list_(call: Call) -> Response:
     """Raises: BadRequest, Expired, Timeout."""
     output = call.output()
     chosen = selection(call)
-    listed = await find(call, chosen, list_options(call))
+    wanted = list_options(call)
+    listed = await find(call, chosen, wanted)
     if output.transform or output.media != JSON or call.kind.converted or wants_indent(call.request):
         if output.media == PROTOBUF and not output.transform:
             from sampan.apiserver import protobuf_answer
@@ -82,7 +81,9 @@ async def list_(call: Call) -> Response:
     head = _head(call.resource, listed.metadata())
     if len(listed.entries) <= SLICE:
         return Response(200, {"Content-Type": JSON}, head + join(listed.entries) + b"]}")
-    return Response(200, {"Content-Type": JSON}, _slices(head, listed.entries))
+    whole = chosen.everything and not wanted.limit  # others' entries are never seen again
+    pieces = call.server.joined_lists.pieces(listed.entries, keep=whole)
+    return Response(200, {"Content-Type": JSON}, _stream(head, pieces))
 
 
 def list_options(call: Call) -> ListOptions:
@@ -193,15 +194,10 @@ def _head(resource: Resource, metadata: Object) -> bytes:
     )
 
 
-def join(entries: Sequence[Entry]) -> bytes:
-    return b",".join([with_revision(entry.value, entry.revision) for entry in entries])
-
-
-async def _slices(head: bytes, entries: Sequence[Entry]) -> AsyncIterator[bytes]:
+async def _stream(head: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield head
-    for start in range(0, len(entries), SLICE):
-        yield (b"," if start else b"") + join(entries[start:start + SLICE])
-        await asyncio.sleep(0)
+    async for piece in pieces:
+        yield piece
     yield b"]}"
 
 
