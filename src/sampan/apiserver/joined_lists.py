@@ -31,7 +31,7 @@ class JoinedLists:
         self.bytes = 0
 
     async def pieces(self, entries: Sequence[Entry], *, keep: bool = True) -> AsyncGenerator[bytes, None]:
-        """The objects, joined, in pieces; with a turn for others after each. ``keep`` if they may be asked for again."""
+        """The objects, joined, in pieces, with a turn for others after each. ``keep`` those that may come again."""
         joined = self._joined(entries) if keep else _Joined(entries)
         for start in range(0, len(entries), SLICE):
             piece = joined.pieces.get(start)
