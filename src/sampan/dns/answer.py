@@ -7,6 +7,7 @@ without a task and without waiting; only what has to be asked of others takes th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sampan.dns import message
 from sampan.dns.forward import Forwarder
@@ -39,7 +40,7 @@ class Responder:
             return query
         if answer.code == NXDOMAIN and not self.ready:
             return message.reply(query, SERVFAIL, (), authoritative=False)
-        return self._reply(query, answer, udp)
+        return self._reply(query, replace(answer, answers=self._rotated(answer.answers, query.type)), udp)
 
     async def slow(self, query: Query, *, udp: bool) -> bytes:
         """Ask others, or follow an ExternalName."""
@@ -67,7 +68,8 @@ class Responder:
             if inside is None:
                 code, more = await self._outside(target, query.type)
                 return Answer(code, (*answers, *more))
-            answers += [target + record[2:] for record in inside.answers]  # under the target's name
+            found = inside.answers if inside.cname else self._rotated(inside.answers, query.type)
+            answers += [target + record[2:] for record in found]  # under the target's name
             code, answer = (NXDOMAIN if inside.code == NXDOMAIN else NOERROR), inside
         return Answer(code, tuple(answers))
 
@@ -80,14 +82,16 @@ class Responder:
         except ValueError:
             return SERVFAIL, ()
 
+    def _rotated(self, answers: tuple[bytes, ...], kind: int) -> tuple[bytes, ...]:
+        """Many clients take the first address: begin with another one each time. A CNAME must stay in front of them."""
+        if len(answers) < 2 or kind != A:
+            return answers
+        self._turn = (self._turn + 1) % len(answers)
+        return answers[self._turn :] + answers[: self._turn]
+
     def _reply(self, query: Query, answer: Answer, udp: bool) -> bytes:
-        answers = answer.answers
-        if len(answers) > 1 and not answer.cname and query.type == A:
-            # Many clients take the first address: begin with another one each time.
-            self._turn = (self._turn + 1) % len(answers)
-            answers = answers[self._turn :] + answers[: self._turn]
         limit = query.udp_bytes if udp else 65535
-        return message.reply(query, answer.code, answers, answer.authority, answer.additional, max_bytes=limit)
+        return message.reply(query, answer.code, answer.answers, answer.authority, answer.additional, max_bytes=limit)
 
 
 def failure(data: bytes) -> bytes:

@@ -142,8 +142,9 @@ def test_negative_answers_carry_the_soa_and_five_seconds():
 def test_external_name_inside_the_cluster():
     world = World().put(service()).put(service("alias", type="ExternalName", clusterIP="", externalName=WEB))
     assert world.ask("alias.default.svc.cluster.local") == ("NOERROR", ["A 10.96.0.20", f"CNAME {WEB}."])
-    reply = world.reply("alias.default.svc.cluster.local")
-    assert [str(rr.rname) for rr in reply.rr] == ["alias.default.svc.cluster.local.", f"{WEB}."]
+    for _ in range(4):  # the alias always comes first: resolvers read from the front
+        reply = world.reply("alias.default.svc.cluster.local")
+        assert [str(rr.rname) for rr in reply.rr] == ["alias.default.svc.cluster.local.", f"{WEB}."]
 
 
 def test_external_name_outside_the_cluster():
