@@ -21,6 +21,7 @@ from sampan.api.resources import (
     NAMESPACES,
     ROLEBINDINGS,
     ROLES,
+    SERVICEACCOUNTS,
     Resource,
 )
 from sampan.auth import bootstrap_policy as policy
@@ -50,10 +51,15 @@ async def ensure(client: Client) -> None:
 
 
 async def ensure_namespaces(client: Client) -> None:
+    """Each with the ServiceAccount ``default``. Its controller would make that too, but a moment later, and until then
+    no Pod can be created: a cluster that says it is ready would refuse the first one."""
     there = {key(each) for each in (await client.list(NAMESPACES))["items"]}
+    new = [name for name in SYSTEM_NAMESPACES if name not in there]
     await asyncio.gather(*(_create(client, NAMESPACES, {"apiVersion": "v1", "kind": "Namespace",
-                                                        "metadata": {"name": name}})
-                           for name in SYSTEM_NAMESPACES if name not in there))
+                                                        "metadata": {"name": name}}) for name in new))
+    await asyncio.gather(*(_create(client, SERVICEACCOUNTS, {"apiVersion": "v1", "kind": "ServiceAccount",
+                                                             "metadata": {"name": "default", "namespace": name}})
+                           for name in new))
 
 
 async def _ensure(client: Client, resource: Resource, wanted: Sequence[Object]) -> None:

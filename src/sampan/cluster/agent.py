@@ -58,8 +58,11 @@ class Agent:
 
     async def start(self) -> None:
         """Raises: ApiError, ProxyError, RuntimeFailure, OSError."""
-        informers, _ = await asyncio.gather(self._start_forwarding(), self._server_listens())
-        await asyncio.gather(informers.start(), self._start_kubelet())
+        listens = asyncio.create_task(self._server_listens())
+        try:
+            await asyncio.gather(self._start_forwarding(listens), self._start_kubelet(listens))
+        finally:
+            listens.cancel()
 
     async def close(self) -> None:
         """Last started, first closed."""
@@ -79,8 +82,7 @@ class Agent:
                     raise ClusterError(f"no answer from {self._config.node_server_url}: {error}") from error
                 await asyncio.sleep(0.01)
 
-    async def _start_forwarding(self) -> Informers:
-        """Everything that is possible before the server answers; then start what is returned."""
+    async def _start_forwarding(self, listens: Awaitable[None]) -> None:
         config, address = self._config, self._config.node_address(self._node)
         transport = self._transport(config.pki / "kube-proxy")
         informers = Informers(Client(transport, user_agent="kube-proxy"))
@@ -93,16 +95,17 @@ class Agent:
         await proxy.start()
         self._closing.append(proxy.close)
         proxy_mode_file(config, self._node).write_text(f"{proxy.mode}\n")
-        return informers
+        await listens
+        await informers.start()
 
-    async def _start_kubelet(self) -> None:
+    async def _start_kubelet(self, listens: Awaitable[None]) -> None:
         config, directory = self._config, self._config.node_directory(self._node)
         network = BridgeNetwork(BridgeConfig(pod_cidr(config, self._node), directory / "network", mtu=uplink_mtu()))
         runtime = NativeRuntime(
             NativeConfig(directory / "runtime", config.images, f"{config.cgroup}/{self._node}"), network)
         transport = self._transport(directory / "pki" / "kubelet-client")
         kubelet = Kubelet(kubelet_config(config, self._node), Client(transport, user_agent="kubelet"), runtime)
-        await kubelet.start()
+        await kubelet.start(listens)
         self._closing.append(kubelet.close)
 
     def _transport(self, certificate: Path) -> Https:

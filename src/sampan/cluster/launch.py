@@ -54,6 +54,8 @@ def _become(daemon: Daemon, load: Callable[[], Run], before: forked.Job, ready: 
     log = os.open(daemon.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     for source, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
+    # Whoever called ``up`` may have put something else in their place.
+    sys.stdout, sys.stderr = (open(fd, "w", buffering=1, closefd=False) for fd in (1, 2))  # noqa: SIM115
     forked.close_files(ready, *([before.ending] if before.pid else []))
     forked.set_title("sampan", *daemon.arguments)
     gc.disable()

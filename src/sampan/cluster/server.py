@@ -91,9 +91,9 @@ class Server:
         hosts = ["127.0.0.1", self._config.host_address]
         serving = await serve.listen(app, hosts, self._config.api_port, _tls(self._config))
         self._closing.append(lambda: serving.close(CLOSE_GRACE_SECONDS))
-        await self._controllers(app, issuer)
         nodes = {node: self._config.node_address(node) for node in self._config.nodes}
         await ensure_dns(client, self._config.dns_ip, nodes)
+        await self._controllers(app, issuer)  # last: while their caches are filled, the agent's first words would wait
 
     async def close(self) -> None:
         """Last started, first closed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,9 +95,14 @@ class Kubelet:
             now=now,
         )
 
-    async def start(self) -> None:
-        """Register the node, take over what runs, then follow the API. Raises: ApiError, OSError."""
+    async def start(self, api: Awaitable[object] | None = None) -> None:
+        """Register the node, take over what runs, then follow the API, which is not asked before ``api`` is done.
+
+        Raises: ApiError, OSError.
+        """
         await self._runtime.start()
+        if api is not None:
+            await api
         await self._informers.start()
         await asyncio.gather(self._cache.relist(), self.node.start(), self._serve())
         self._tasks = [

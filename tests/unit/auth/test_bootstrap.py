@@ -6,7 +6,7 @@ import pytest
 
 from sampan.api.errors import AlreadyExists
 from sampan.api.meta import key
-from sampan.api.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, NAMESPACES, ROLEBINDINGS, ROLES
+from sampan.api.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, NAMESPACES, ROLEBINDINGS, ROLES, SERVICEACCOUNTS
 from sampan.auth import bootstrap_policy as policy
 from sampan.auth.authorize import Attributes
 from sampan.auth.bootstrap import ensure, reconciled
@@ -16,7 +16,8 @@ from sampan.auth.user import UserInfo, anonymous
 
 class FakeClient:
     def __init__(self):
-        self.objects = {r: {} for r in (NAMESPACES, CLUSTERROLES, CLUSTERROLEBINDINGS, ROLES, ROLEBINDINGS)}
+        kept = (NAMESPACES, SERVICEACCOUNTS, CLUSTERROLES, CLUSTERROLEBINDINGS, ROLES, ROLEBINDINGS)
+        self.objects = {r: {} for r in kept}
         self.writes = []
 
     async def list(self, resource):
@@ -168,4 +169,6 @@ async def test_an_empty_store_is_filled_without_a_server():
     (namespace,) = [n for n in (await client.list(NAMESPACES))["items"] if n["metadata"]["name"] == "default"]
     assert (namespace["spec"], namespace["status"]) == ({"finalizers": ["kubernetes"]}, {"phase": "Active"})
     assert namespace["metadata"]["labels"] == {"kubernetes.io/metadata.name": "default"}
+    accounts = {key(account) for account in (await client.list(SERVICEACCOUNTS))["items"]}
+    assert {"default/default", "kube-system/default"} <= accounts, "the first Pod must not be refused"
     await store.close()
