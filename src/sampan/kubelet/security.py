@@ -32,6 +32,7 @@ def security_context(
     group = own.get("runAsGroup", shared.get("runAsGroup"))
     if own.get("runAsNonRoot", shared.get("runAsNonRoot")):
         _check_non_root(pod, container, user, image_user)
+    _check_mandatory_access_control(own, shared)
     name = ""
     if user is None:
         user, group, name = _from_image(image_user, group)
@@ -96,6 +97,15 @@ def _check_non_root(pod: Pod, container: Container, user: int | None, image_user
     if not named.isdigit():
         why = f"image has non-numeric user ({named}), cannot verify user is non-root"
         raise ConfigError(f"container has runAsNonRoot and {why} {where}")
+
+
+def _check_mandatory_access_control(own: Mapping[str, Any], shared: Mapping[str, Any]) -> None:
+    """Whoever asks to be confined must not run unconfined because nobody here can do it."""
+    profile = own.get("appArmorProfile") or shared.get("appArmorProfile") or {}
+    if profile.get("type", "Unconfined") != "Unconfined":
+        raise ConfigError(f'cannot enforce AppArmor: the profile type "{profile["type"]}" is not supported on this node')
+    if own.get("seLinuxOptions") or shared.get("seLinuxOptions"):
+        raise ConfigError("cannot enforce SELinux: seLinuxOptions is not supported on this node")
 
 
 def _seccomp(own: Mapping[str, Any], shared: Mapping[str, Any], root: str) -> str:

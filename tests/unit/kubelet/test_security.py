@@ -49,6 +49,18 @@ def test_run_as_non_root_is_checked(image_user, own, message):
     assert str(error.value) == f'{message} (pod: "web_default(uid-web)", container: app)'
 
 
+@pytest.mark.parametrize(("own", "message"), [
+    ({"appArmorProfile": {"type": "RuntimeDefault"}}, 'cannot enforce AppArmor: the profile type "RuntimeDefault"'),
+    ({"seLinuxOptions": {"level": "s0"}}, "cannot enforce SELinux"),
+])
+def test_confinement_that_nobody_here_can_do_is_refused(own, message):
+    with pytest.raises(ConfigError, match=message):
+        context(**own)
+    with pytest.raises(ConfigError, match=message):
+        context(pod=own)
+    context(appArmorProfile={"type": "Unconfined"})
+
+
 def test_run_as_non_root_with_a_number_passes():
     assert context("1000", {"runAsNonRoot": True}).run_as_user == 1000
 
