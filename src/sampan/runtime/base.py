@@ -64,7 +64,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """The pod's part: what is shared by its containers, held by the pause process."""
+    """The pod's part: what is shared by its containers."""
 
     name: str
     namespace: str
@@ -123,7 +123,7 @@ class SandboxStatus:
     ready: bool
     created_at: float  # seconds since the epoch
     ips: tuple[str, ...]
-    pid: int  # of the pause process, 0 when it is gone
+    pid: int  # of the pause process, 0 when it is gone or the runtime needs none
     netns: str  # path of the network namespace, "" for the node's
     config: SandboxConfig
 

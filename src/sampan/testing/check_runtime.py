@@ -105,12 +105,14 @@ async def refused(call: Awaitable[object], *words: str, kind: type[Exception] = 
 async def check_containers_share_the_pods_namespaces(rig: Rig) -> None:
     async with rig.sandbox() as sandbox:
         status = await rig.runtime.pod_sandbox_status(sandbox)
-        assert status.ready and status.ips and status.pid and status.netns
+        assert status.ready and status.ips and status.netns
         one, two = await rig.run(sandbox, name="one"), await rig.run(sandbox, name="two")
         pids = [(await rig.runtime.container_status(c)).pid for c in (one, two)]
         for kind in ("net", "ipc", "uts"):
-            assert {namespace(pid, kind) for pid in pids} == {namespace(status.pid, kind)}, kind
-            assert namespace(status.pid, kind) != namespace("self", kind)
+            (shared,) = {namespace(pid, kind) for pid in pids}
+            assert shared != namespace("self", kind)
+            assert not status.pid or namespace(status.pid, kind) == shared, kind
+        assert os.stat(status.netns).st_ino == os.stat(f"/proc/{pids[0]}/ns/net").st_ino
         for kind in ("mnt", "pid"):
             assert namespace(pids[0], kind) != namespace(pids[1], kind), kind
         await rig.runtime.exec_sync(one, ["sh", "-c", "echo hello > /dev/shm/x"], 5)
@@ -123,7 +125,8 @@ async def check_shared_and_node_namespaces(rig: Rig) -> None:
         pause = (await rig.runtime.pod_sandbox_status(sandbox)).pid
         container = await rig.run(sandbox)
         status = await rig.runtime.container_status(container)
-        assert namespace(status.pid, "pid") == namespace(pause, "pid")
+        assert pause and namespace(status.pid, "pid") == namespace(pause, "pid")
+        assert namespace(status.pid, "ipc") == namespace(pause, "ipc")
         await rig.runtime.stop_container(container, 0)
         assert (await rig.runtime.container_status(container)).exit_code == 137
     async with rig.sandbox("node", network="node", pid="node", ipc="node") as sandbox:
@@ -317,7 +320,7 @@ async def check_events_tell_of_changes(rig: Rig) -> None:
 
 async def check_nothing_is_left(rig: Rig) -> None:
     before = Path("/proc/self/mounts").read_text()
-    async with rig.sandbox() as sandbox:
+    async with rig.sandbox(pid="pod") as sandbox:
         pause = (await rig.runtime.pod_sandbox_status(sandbox)).pid
         container = await rig.run(sandbox)
         pid = (await rig.runtime.container_status(container)).pid

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sampan.runtime.base import ContainerConfig, RuntimeFailure, SandboxConfig
+from sampan.runtime.native import syscalls
 from sampan.runtime.native.runtime import NativeRuntime
 
 pytestmark = pytest.mark.linux
@@ -32,7 +33,9 @@ async def main():
     await runtime.start()
     print("up", flush=True)
     for number in range(100):
-        pod = await runtime.run_pod_sandbox(SandboxConfig(f"p{number}", "default", f"u{number}", hostname="p"))
+        pid = ("pod", "container")[number % 2]
+        sandbox = SandboxConfig(f"p{number}", "default", f"u{number}", hostname="p", pid=pid)
+        pod = await runtime.run_pod_sandbox(sandbox)
         config = ContainerConfig("c", "busybox", command=("sh", "-c", sys.argv[5]))
         container = await runtime.create_container(pod, config)
         await runtime.start_container(container)
@@ -94,7 +97,8 @@ async def test_half_made_things_vanish(config, network, milliseconds):
     try:
         live = {s.id for s in await runtime.list_pod_sandboxes()}
         assert network.live == live
-        assert {p.name for p in (config.state / "netns").iterdir()} == live
+        for room in ("netns", "ipcns", "utsns"):
+            assert {p.name for p in (config.state / room).iterdir()} == live
         for status in await runtime.list_containers():
             assert status.sandbox_id in live and status.state in ("created", "running", "exited")
     finally:
@@ -105,7 +109,7 @@ async def test_half_made_things_vanish(config, network, milliseconds):
 
 async def test_a_torn_record_is_taken_back(config, network):
     runtime = await take_over(config, network)
-    pod = await runtime.run_pod_sandbox(SandboxConfig("p", "default", "u", hostname="p"))
+    pod = await runtime.run_pod_sandbox(SandboxConfig("p", "default", "u", hostname="p", pid="pod"))
     await runtime.close()
     (config.state / "sandboxes" / pod / "sandbox.json").write_text("")
     status = (config.state / "sandboxes" / pod / "pid").read_text()
@@ -129,8 +133,33 @@ async def test_a_killed_monitor_is_noticed(runtime, config, monkeypatch):
     assert (status.exit_code, status.reason) == (255, "Unknown")
 
 
-async def test_a_dead_pause_process_makes_the_sandbox_not_ready(runtime):
+async def test_namespaces_that_are_gone_make_the_sandbox_not_ready(config, network):
+    runtime = await take_over(config, network)
     pod = await runtime.run_pod_sandbox(SandboxConfig("p", "default", "u", hostname="p"))
+    await runtime.close()
+    syscalls.unmount(str(config.state / "ipcns" / pod))  # as a restart of the machine does
+    runtime = await take_over(config, network)
+    assert not (await runtime.pod_sandbox_status(pod)).ready
+    await remove_all(runtime)
+
+
+async def test_sysctls_are_the_pods_alone(runtime):
+    wanted = {"net.ipv4.ip_local_port_range": "1234\t5678", "kernel.shm_rmid_forced": "1"}
+    before = {name: Path("/proc/sys", name.replace(".", "/")).read_text() for name in wanted}
+    pod = await runtime.run_pod_sandbox(SandboxConfig("p", "default", "u", hostname="p", sysctls=wanted))
+    container = await runtime.create_container(pod, ContainerConfig("c", "busybox", command=("sleep", "1000")))
+    await runtime.start_container(container)
+    paths = [f"/proc/sys/{name.replace('.', '/')}" for name in wanted]
+    shown = await runtime.exec_sync(container, ["cat", *paths, "/proc/sys/kernel/hostname"], 5)
+    assert shown.stdout == b"1234\t5678\n1\np\n"
+    assert before == {name: Path("/proc/sys", name.replace(".", "/")).read_text() for name in wanted}
+    with pytest.raises(RuntimeFailure, match="not in a separate kernel namespace"):
+        await runtime.run_pod_sandbox(SandboxConfig("q", "default", "v", hostname="q", sysctls={"vm.swappiness": "1"}))
+    assert [s.id for s in await runtime.list_pod_sandboxes()] == [pod]
+
+
+async def test_a_dead_pause_process_makes_the_sandbox_not_ready(runtime):
+    pod = await runtime.run_pod_sandbox(SandboxConfig("p", "default", "u", hostname="p", pid="pod"))
     os.kill((await runtime.pod_sandbox_status(pod)).pid, signal.SIGKILL)
     async with asyncio.timeout(5):
         while (await runtime.pod_sandbox_status(pod)).ready:
@@ -145,6 +174,6 @@ async def test_a_sandbox_that_cannot_be_made_leaves_nothing(runtime, config, net
     network.full = False
     with pytest.raises(RuntimeFailure, match="sysctl"):
         await runtime.run_pod_sandbox(SandboxConfig("p", "default", "u", hostname="p", sysctls={"kernel.no_such": "1"}))
-    for room in ("sandboxes", "netns", "run"):
+    for room in ("sandboxes", "netns", "ipcns", "utsns", "run"):
         assert not list((config.state / room).iterdir())
     assert not network.attached

@@ -13,7 +13,8 @@ HOST = oci.Host(unified=False, capabilities=frozenset(NAMES), lowest_oom_score_a
 V2 = replace(HOST, unified=True)
 SANDBOX = SandboxConfig("web", "default", "u", hostname="web")
 CONFIG = ContainerConfig("c", "busybox", command=("true",))
-BUNDLE = oci.Bundle(CONFIG, SANDBOX, {}, User(0, 0), "/r", "/pod/c", 42, "/netns/x", 0, (Mount("/dev/shm", "/shm"),))
+PINS = {"network": "/netns/x", "ipc": "/ipcns/x", "uts": "/utsns/x"}
+BUNDLE = oci.Bundle(CONFIG, SANDBOX, {}, User(0, 0), "/r", "/pod/c", PINS, 0, (Mount("/dev/shm", "/shm"),))
 
 
 def spec(host=HOST, sandbox=None, **changes):
@@ -53,17 +54,16 @@ def kinds(found):
 
 
 def test_a_container_joins_its_pod():
-    assert kinds(spec()) == {
-        "mount": "", "pid": "", "network": "/netns/x", "ipc": "/proc/42/ns/ipc", "uts": "/proc/42/ns/uts",
-    }  # fmt: skip
-    assert kinds(spec(sandbox={"pid": "pod"}))["pid"] == "/proc/42/ns/pid"
-    node = kinds(spec(sandbox={"pid": "node", "ipc": "node", "hostname": ""}))
-    assert set(node) == {"mount", "network"}
+    assert kinds(spec()) == {"mount": "", "pid": "", **PINS}
+    shared = replace(BUNDLE, sandbox=replace(SANDBOX, pid="pod"), namespaces={**PINS, "pid": "/proc/42/ns/pid"})
+    assert kinds(oci.container_spec(shared, HOST)) == {"mount": "", "pid": "/proc/42/ns/pid", **PINS}
+    node = replace(BUNDLE, sandbox=replace(SANDBOX, pid="node", ipc="node", hostname=""), namespaces={})
+    assert set(kinds(oci.container_spec(node, HOST))) == {"mount"}
     assert "cgroup" in kinds(spec(V2)) and "cgroup" not in kinds(spec(V2, security=SecurityContext(privileged=True)))
 
 
 def test_an_ephemeral_container_joins_its_target():
-    bundle = replace(BUNDLE, target_pid=77, sandbox=replace(SANDBOX, pid="pod"))
+    bundle = replace(BUNDLE, target_pid=77, sandbox=replace(SANDBOX, pid="pod"), namespaces={"pid": "/proc/42/ns/pid"})
     assert kinds(oci.container_spec(bundle, HOST))["pid"] == "/proc/77/ns/pid"
 
 
@@ -116,12 +116,10 @@ def test_oom_score_is_clamped_to_what_we_may_set():
     assert spec(resources=Resources(oom_score_adj=-997))["process"]["oomScoreAdj"] == -997
 
 
-def test_pause_owns_the_namespaces():
-    pause = oci.pause_spec(SANDBOX, "/pause", "/pod/s", "/netns/x", HOST)
-    assert kinds(pause) == {"mount": "", "ipc": "", "pid": "", "uts": "", "network": "/netns/x"}
-    assert pause["hostname"] == "web" and pause["root"]["readonly"]
-    node = oci.pause_spec(replace(SANDBOX, pid="node", ipc="node", hostname=""), "/pause", "/pod/s", "", HOST)
-    assert kinds(node) == {"mount": ""}
+def test_pause_owns_the_pid_namespace_and_joins_the_others():
+    pause = oci.pause_spec("/pause", "/pod/s", PINS, HOST)
+    assert kinds(pause) == {"mount": "", "pid": "", **PINS}
+    assert pause["root"]["readonly"] and pause["process"]["user"]["uid"] == 65535
 
 
 def test_seccomp():

@@ -1,7 +1,7 @@
-"""How does a sandbox become a pause process, and a container a process beside it?
+"""How does a sandbox become namespaces, and a container a process in them?
 
-Reading order: ``runtime`` (all verbs on one screen), ``sandbox`` (namespaces, pause), ``container`` (root file
-system and bundle), ``oci`` (pure: what runc is told), ``start``, ``stop``, ``exits`` (how an exit is learned),
-``exec``, ``attach``, ``port_forward``, ``stats``, ``recover`` (what a crash left).  Underneath: ``records`` (the
-files that survive us), ``cgroups``, ``netns``, ``rootfs``, ``children`` (processes), ``syscalls``.
+Reading order: ``runtime`` (all verbs on one screen), ``namespaces`` and ``sandbox`` (what a pod's containers share),
+``container`` (root file system and bundle), ``oci`` (pure: what runc is told), ``start``, ``stop``, ``exits`` (how an
+exit is learned), ``exec``, ``attach``, ``port_forward``, ``stats``, ``recover`` (what a crash left).  Underneath:
+``records`` (the files that survive us), ``cgroups``, ``rootfs``, ``children`` (processes), ``syscalls``.
 """

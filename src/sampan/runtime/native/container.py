@@ -38,7 +38,7 @@ async def create(state: NodeState, sandbox_id: str, config: ContainerConfig) -> 
     directory = state.container_dir(container_id)
     record = ContainerRecord(
         container_id, sandbox_id, config, image.id, records.now(), _log_path(pod, config, directory),
-        f"{pod.cgroup.rpartition('/')[0]}/{container_id}", stop_signal(config, image.config),
+        f"{state.cgroup_parent(pod.config)}/{container_id}", stop_signal(config, image.config),
         image_name=known_as, image_digest=next(iter(image.digests), ""),
     )  # fmt: skip
     try:
@@ -110,10 +110,14 @@ def _bundle(
     passwd, group = (rootfs.read_text(root, f"etc/{name}") for name in ("passwd", "group"))
     user = users.resolve(config.security, str(image.config.get("User") or ""), passwd, group)
     return oci.Bundle(
-        config, pod.config, image.config, user, str(root), record.cgroup, pod.pid, pod.netns,
+        config, pod.config, image.config, user, str(root), record.cgroup, _pod_namespaces(pod),
         _target_pid(state, config), files.mounts(state.sandbox_dir(pod.id), pod.config),
         host.devices() if config.security.privileged else (),
     )  # fmt: skip
+
+
+def _pod_namespaces(pod: SandboxRecord) -> dict[str, str]:
+    return {**pod.pins, **({"pid": f"/proc/{pod.pid}/ns/pid"} if pod.pid else {})}
 
 
 def _target_pid(state: NodeState, config: ContainerConfig) -> int:

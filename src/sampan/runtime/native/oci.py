@@ -1,6 +1,6 @@
 """Pure: what runc is told. CRI values and an image's config in, an OCI ``config.json`` out.
 
-The pause process owns the pod's namespaces, and every container joins them by path; only the mount namespace is each
+The sandbox holds the pod's namespaces, and every container joins them by path; only the mount namespace is each
 container's own (and the pid namespace, unless the pod shares it).  Upstream: containerd
 pkg/cri/server/container_create_linux.go, whose defaults (capabilities, masked paths, mounts) are kept; the OCI
 runtime-spec, config.md and config-linux.md.
@@ -37,7 +37,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """All that a container's config.json depends on. ``files`` are the sandbox's mounts: shm, resolv.conf, hostname."""
+    """All that a container's config.json depends on.
+
+    ``namespaces`` are the pod's, as paths by OCI type; ``files`` the sandbox's mounts: shm, resolv.conf, hostname.
+    """
 
     config: ContainerConfig
     sandbox: SandboxConfig
@@ -45,8 +48,7 @@ class Bundle:
     user: User
     rootfs: str
     cgroup: str
-    pause_pid: int
-    netns: str
+    namespaces: Mapping[str, str]
     target_pid: int
     files: tuple[Mount, ...]
     devices: tuple[Json, ...] = ()  # all of the host's, for a privileged container
@@ -64,16 +66,11 @@ def container_spec(b: Bundle, host: Host) -> Json:
     }
 
 
-def pause_spec(sandbox: SandboxConfig, rootfs: str, cgroup: str, netns: str, host: Host) -> Json:
-    """The pause process: it sleeps, and its namespaces are the pod's."""
-    kinds = ["mount"]
-    kinds += ["ipc"] if sandbox.ipc != "node" else []
-    kinds += ["pid"] if sandbox.pid != "node" else []
-    kinds += ["uts"] if sandbox.hostname else []
-    namespaces: list[Json] = [{"type": kind} for kind in kinds]
-    if netns:
-        namespaces.append({"type": "network", "path": netns})
-    spec: Json = {
+def pause_spec(rootfs: str, cgroup: str, pins: Mapping[str, str], host: Host) -> Json:
+    """The pause process: it sleeps, and its pid namespace is the pod's."""
+    namespaces: list[Json] = [{"type": "mount"}, {"type": "pid"}]
+    namespaces += [{"type": kind, "path": path} for kind, path in pins.items()]
+    return {
         "ociVersion": "1.0.2",
         "process": {
             "args": ["/pause", "-P"],
@@ -89,12 +86,8 @@ def pause_spec(sandbox: SandboxConfig, rootfs: str, cgroup: str, netns: str, hos
             "namespaces": namespaces,
             "cgroupsPath": cgroup,
             "resources": {"devices": [{"allow": False, "access": "rwm"}], "cpu": {"shares": 2}},
-            "sysctl": dict(sandbox.sysctls),
         },
     }
-    if sandbox.hostname:
-        spec["hostname"] = sandbox.hostname
-    return spec
 
 
 def arguments(config: ContainerConfig, image: Mapping[str, Any]) -> list[str]:
@@ -160,19 +153,11 @@ def _linux(b: Bundle, host: Host) -> Json:
 
 
 def _namespaces(b: Bundle, host: Host) -> list[Json]:
-    pause = f"/proc/{b.pause_pid}/ns"
-    found: list[Json] = [{"type": "mount"}]
-    if b.netns:
-        found.append({"type": "network", "path": b.netns})
-    if b.sandbox.ipc != "node":
-        found.append({"type": "ipc", "path": f"{pause}/ipc"})
-    if b.sandbox.hostname:
-        found.append({"type": "uts", "path": f"{pause}/uts"})
+    joined = dict(b.namespaces)
     if b.target_pid:
-        found.append({"type": "pid", "path": f"/proc/{b.target_pid}/ns/pid"})
-    elif b.sandbox.pid == "pod":
-        found.append({"type": "pid", "path": f"{pause}/pid"})
-    elif b.sandbox.pid != "node":
+        joined["pid"] = f"/proc/{b.target_pid}/ns/pid"
+    found: list[Json] = [{"type": "mount"}, *({"type": kind, "path": path} for kind, path in joined.items())]
+    if "pid" not in joined and b.sandbox.pid == "container":
         found.append({"type": "pid"})
     if host.unified and not b.config.security.privileged:
         found.append({"type": "cgroup"})

@@ -11,7 +11,7 @@ import asyncio
 import socket
 
 from sampan.runtime.base import RuntimeFailure
-from sampan.runtime.native import netns
+from sampan.runtime.native import namespaces
 from sampan.runtime.native.records import SandboxRecord
 
 _CONNECT_SECONDS = 10.0
@@ -46,7 +46,7 @@ async def _connect(
 def make_socket(namespace: str, family: socket.AddressFamily) -> socket.socket:
     """A non-blocking TCP socket of that namespace; "" is our own, the node's."""
     if namespace:
-        with netns.inside(namespace):
+        with namespaces.inside_network(namespace):
             sock = socket.socket(family, socket.SOCK_STREAM)
     else:
         sock = socket.socket(family, socket.SOCK_STREAM)

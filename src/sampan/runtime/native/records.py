@@ -12,7 +12,7 @@ import time
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -36,7 +36,10 @@ _STATES: dict[Phase, ContainerState] = {
 
 @dataclass(slots=True)
 class SandboxRecord:
-    """``phase`` goes creating -> ready -> stopped; a pid counts only together with its start time (``pid_start``)."""
+    """``phase`` goes creating -> ready -> stopped; a pid counts only together with its start time (``pid_start``).
+
+    ``pid`` and ``cgroup`` are the pause process's, and empty for a sandbox that needs none.
+    """
 
     id: str
     config: SandboxConfig
@@ -45,8 +48,12 @@ class SandboxRecord:
     pid: int = 0
     pid_start: int = 0
     ips: tuple[str, ...] = ()
-    netns: str = ""
+    pins: Mapping[str, str] = field(default_factory=dict)  # OCI namespace type -> where it is held
     cgroup: str = ""
+
+    @property
+    def netns(self) -> str:
+        return self.pins.get("network", "")
 
     def status(self) -> SandboxStatus:
         ready = self.phase == "ready"

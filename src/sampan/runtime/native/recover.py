@@ -21,7 +21,7 @@ import shutil
 from pathlib import Path
 
 from sampan.runtime.base import SandboxConfig
-from sampan.runtime.native import container, exits, netns, records, sandbox, start
+from sampan.runtime.native import container, exits, namespaces, records, sandbox, start
 from sampan.runtime.native.children import alive, kill_stragglers
 from sampan.runtime.native.records import ContainerRecord, SandboxRecord
 from sampan.runtime.native.state import NodeState
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 def prepare(state: NodeState) -> None:
     """The directories, and the root file system that all pause processes share."""
-    for name in ("sandboxes", "containers", "netns", "exits", "run", "pause"):
+    for name in ("sandboxes", "containers", "netns", "ipcns", "utsns", "exits", "run", "pause"):
         (state.config.state / name).mkdir(parents=True, exist_ok=True)
     exec_files = state.config.state / "exec"
     shutil.rmtree(exec_files, ignore_errors=True)
@@ -101,9 +101,9 @@ async def _recover_running(state: NodeState, record: ContainerRecord) -> None:
 
 def _sweep(state: NodeState) -> None:
     """Files that belong to no record any more."""
-    for pin in (state.config.state / "netns").iterdir():
+    for pin in [p for kind in namespaces.KINDS for p in state.pins(kind).iterdir()]:
         if pin.name not in state.sandboxes:
-            netns.remove(pin)
+            namespaces.remove(pin)
     for left in (state.config.state / "exits").iterdir():
         if left.name not in state.containers:
             left.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""A pod sandbox: the namespaces that a pod's containers share, held open by a process that sleeps.
+"""A pod sandbox: the namespaces that a pod's containers share, and what else belongs to the pod, not to one of them.
 
-    netns file ──bind── made first, so that the network can be attached while the pause process starts
-    pause process ───── owns ipc and uts, and the pid namespace of a pod that shares it
-    shm ─────────────── one tmpfs for the pod, bound to /dev/shm of every container
+    netns, ipcns, utsns ── each held by a bind mount (``namespaces``), so that no process has to run for them
+    pause process ──────── only where the pod shares its pid namespace, which ends with its first process
+    shm ────────────────── one tmpfs for the pod, bound to /dev/shm of every container
     resolv.conf, hostname, hosts ── files that are bound into every container
 
 A container may die and come again; address, shared memory and hostname stay, because they belong to the sandbox.
@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from pathlib import Path
 
 import orjson
 
 from sampan.runtime.base import RuntimeFailure, SandboxConfig
-from sampan.runtime.native import files, netns, oci, records, stop, syscalls
+from sampan.runtime.native import files, namespaces, oci, records, stop, syscalls
 from sampan.runtime.native.cgroups import Cgroup
 from sampan.runtime.native.children import Watch, open_pidfd, spawn, start_time
 from sampan.runtime.native.container import remove as remove_container
@@ -32,9 +33,9 @@ log = logging.getLogger(__name__)
 async def run(state: NodeState, config: SandboxConfig) -> str:
     """Make a sandbox; returns its id. Raises: RuntimeFailure, and then nothing of it is left."""
     record = SandboxRecord(records.new_id(), config, records.now())
-    parent = config.cgroup_parent or state.config.cgroup_root
-    record.cgroup = f"{parent.rstrip('/')}/{record.id}"
-    record.netns = str(state.netns(record.id)) if config.network == "pod" else ""
+    record.pins = {kind: str(state.pin(kind, record.id)) for kind in namespaces.wanted(config)}
+    if config.pid == "pod":
+        record.cgroup = f"{state.cgroup_parent(config)}/{record.id}"
     state.sandboxes[record.id] = record
     try:
         await asyncio.to_thread(_prepare, state, record)
@@ -59,16 +60,16 @@ def _prepare(state: NodeState, record: SandboxRecord) -> None:
     directory, config = state.sandbox_dir(record.id), record.config
     directory.mkdir()
     state.save(record)  # before anything that would have to be undone
-    if record.netns:
-        netns.create(state.netns(record.id))
+    namespaces.create({kind: state.pin(kind, record.id) for kind in namespaces.wanted(config)}, config)
     if config.ipc != "node":
         shm = directory / "shm"
         shm.mkdir()
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
         syscalls.mount("shm", str(shm), "tmpfs", flags, f"mode=1777,size={state.config.shm_bytes}")
     files.write(directory, config)
-    spec = oci.pause_spec(config, str(state.pause_rootfs), record.cgroup, record.netns, state.host)
-    (directory / "config.json").write_bytes(orjson.dumps(spec))
+    if config.pid == "pod":
+        spec = oci.pause_spec(str(state.pause_rootfs), record.cgroup, record.pins, state.host)
+        (directory / "config.json").write_bytes(orjson.dumps(spec))
     if config.log_directory:
         records.make_directory(config.log_directory)
 
@@ -79,6 +80,8 @@ async def _attach(state: NodeState, record: SandboxRecord) -> None:
 
 
 async def _start_pause(state: NodeState, record: SandboxRecord) -> None:
+    if record.config.pid != "pod":
+        return
     # No conmon: the pause process writes nothing, nobody attaches to it, and its exit code says nothing.
     directory = state.sandbox_dir(record.id)
     argv = [
@@ -96,7 +99,7 @@ async def _start_pause(state: NodeState, record: SandboxRecord) -> None:
 
 
 def watch(state: NodeState, record: SandboxRecord) -> None:
-    """The sandbox is ready for as long as its pause process lives."""
+    """The sandbox is ready for as long as its namespaces are there, and its pause process if it has one."""
 
     def gone() -> None:
         state.watches.pop(record.id, None)
@@ -105,6 +108,11 @@ def watch(state: NodeState, record: SandboxRecord) -> None:
             state.save(record)
             state.announce("stopped", record.id, record.config.uid)
 
+    if not all(namespaces.held(Path(pin)) for pin in record.pins.values()):
+        gone()  # the machine was started anew
+        return
+    if record.config.pid != "pod":
+        return
     pidfd = open_pidfd(record.pid, record.pid_start)
     if pidfd is None:
         gone()
@@ -119,7 +127,7 @@ async def stop_sandbox(state: NodeState, record: SandboxRecord) -> None:
     await state.network.detach(record.id)
     state.unwatch(record.id)
     await asyncio.to_thread(_release, state, record)
-    record.netns = ""
+    record.pins = {}
     if state.sandbox_dir(record.id).is_dir():
         state.save(record)
     if was_ready:
@@ -129,7 +137,8 @@ async def stop_sandbox(state: NodeState, record: SandboxRecord) -> None:
 def _release(state: NodeState, record: SandboxRecord) -> None:
     if record.cgroup:
         Cgroup(record.cgroup).remove()
-    netns.remove(state.netns(record.id))
+    for kind in namespaces.KINDS:
+        namespaces.remove(state.pin(kind, record.id))
     syscalls.unmount(str(state.sandbox_dir(record.id) / "shm"))
     shutil.rmtree(state.runtime_root / record.id, ignore_errors=True)
 

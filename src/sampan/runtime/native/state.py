@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from sampan.runtime.base import ContainerEvent, NotFoundInRuntime
+from sampan.runtime.base import ContainerEvent, NotFoundInRuntime, SandboxConfig
 from sampan.runtime.images.store import ImageStore
 from sampan.runtime.native import records
 from sampan.runtime.native.children import Watch
 from sampan.runtime.native.config import NativeConfig
+from sampan.runtime.native.namespaces import KINDS, Kind
 from sampan.runtime.native.oci import Host
 from sampan.runtime.native.records import ContainerRecord, SandboxRecord
 
@@ -48,8 +49,16 @@ class NodeState:
     def container_dir(self, container_id: str) -> Path:
         return self.config.state / "containers" / container_id
 
-    def netns(self, sandbox_id: str) -> Path:
-        return self.config.state / "netns" / sandbox_id
+    def cgroup_parent(self, config: SandboxConfig) -> str:
+        """Where the cgroups of a sandbox's containers are made."""
+        return (config.cgroup_parent or self.config.cgroup_root).rstrip("/")
+
+    def pin(self, kind: Kind, sandbox_id: str) -> Path:
+        """Where a namespace of a sandbox is held: ``netns/<id>`` and so on."""
+        return self.pins(kind) / sandbox_id
+
+    def pins(self, kind: Kind) -> Path:
+        return self.config.state / f"{KINDS[kind][0]}ns"
 
     def exit_file(self, container_id: str) -> Path:
         return self.config.state / "exits" / container_id
