@@ -29,10 +29,21 @@ def command(name: str, data_dir: str, kubeconfig: str, proxy_mode: str | None, e
     config = up(name, data_dir, proxy_mode=proxy_mode, egress=egress, kubeconfig=kubeconfig, report=report)
     click.secho(f"Cluster \"{name}\" is up: node {config.nodes[0]} was Ready after {time.monotonic() - began:.1f} s.",
                 bold=True)
-    suffix = "" if name == "default" else f" --name {name}"
-    click.echo(f"""
-  kubectl --context {config.context} get nodes        use it (it is the current context)
-  kubectl create deployment web --image nginx
-  sampan status{suffix}                                 what runs, and what it costs
-  sampan node exec{suffix} -- nft list ruleset          look into the node
-  sampan down{suffix} [--purge]                         stop it [and remove every trace]""")
+    click.echo()
+    for line in next_steps(name, config.context):
+        click.echo(f"  {line}")
+
+
+def next_steps(name: str, context: str) -> list[str]:
+    """What to do with a new cluster: commands, and in a second column what for."""
+    flag = "" if name == "default" else f" --name {name}"
+    steps = [
+        (f"kubectl --context {context} get nodes", "use it (it is the current context)"),
+        ("kubectl create deployment web --image nginx:1.22", "run something"),
+        (f"sampan status{flag}", "what runs, and what it costs"),
+        (f"sampan node exec{flag} -- nft list ruleset", "look into the node"),
+        (f"sampan down{flag}", "stop it; containers go on, 'up' resumes"),
+        (f"sampan down{flag} --purge", "remove every trace"),
+    ]
+    width = max(len(command) for command, _ in steps)
+    return [f"{command:{width}}   {what}" for command, what in steps]

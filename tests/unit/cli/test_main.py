@@ -3,6 +3,7 @@
 import pytest
 
 from sampan.cli.main import VERBS, main, sampan
+from sampan.cli.up import next_steps
 
 
 def run(capsys, *arguments):
@@ -40,3 +41,10 @@ def test_images_of_an_empty_store(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("SAMPAN_DATA_DIR", str(tmp_path))
     main(["image", "list"])
     assert capsys.readouterr().out.split() == ["NAME", "IMAGE", "ID", "SIZE"]
+
+
+def test_the_next_steps_name_the_cluster_and_stand_in_columns():
+    lines = next_steps("other", "sampan-other")
+    assert "sampan down --name other --purge" in lines[-1]
+    columns = {len(line) - len(line.split("   ")[-1].lstrip()) for line in lines}
+    assert len(columns) == 1
