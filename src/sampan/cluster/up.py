@@ -29,7 +29,8 @@ Report = Callable[[str], None]
 
 
 def up(
-    name: str, data_dir: str, *, proxy_mode: str | None, egress: bool | None, kubeconfig: str, report: Report
+    name: str, data_dir: str, *, proxy_mode: str | None, egress: bool | None, kubeconfig: str, report: Report,
+    node_monitor_grace_period_seconds: float | None = None,
 ) -> ClusterConfig:
     """Start the cluster, wait for its node, write the kubeconfig context. Raises: ClusterError, OSError."""
     requirements.check(proxy_mode or "auto")
@@ -38,8 +39,8 @@ def up(
         if config is None:
             _check_not_elsewhere(name, data_dir)
             config = configs.create(name, data_dir, proxy_mode=proxy_mode or "auto", egress=egress is not False)
-        else:
-            config = configs.change(config, proxy_mode=proxy_mode, egress=egress)
+        config = configs.change(config, proxy_mode=proxy_mode, egress=egress,
+                                node_monitor_grace_period_seconds=node_monitor_grace_period_seconds)
         _check_not_running(config)
         certificates = forked.start(lambda: write_certificates(config))
         _prepare_network(config, report)
@@ -99,7 +100,8 @@ def _start(config: ClusterConfig, certificates: forked.Job) -> list[launch.Start
 
         return lambda ready: main(config, node, ready)
 
-    shared.load()
+    if forked.possible():
+        shared.load()
     wanted: list[tuple[Daemon, Callable[[], launch.Run]]] = [(nodes.server_daemon(config), server)]
     wanted += [(nodes.agent_daemon(config, node), functools.partial(agent, node)) for node in config.nodes]
     return [launch.start(daemon, load, certificates) for daemon, load in wanted if not daemon.pid()]
