@@ -17,7 +17,11 @@ from sampan.cluster.config import PROXY_MODES, ClusterError
               help=f"How Services are forwarded: {', '.join(PROXY_MODES)} [default: auto].")
 @click.option("--egress/--no-egress", default=None,
               help="Let pods reach the outside through one nftables table on the host [default: --egress].")
-def command(name: str, data_dir: str, kubeconfig: str, proxy_mode: str | None, egress: bool | None) -> None:
+@click.option("--node-monitor-grace-period", "grace", type=click.FloatRange(15), default=None, metavar="SECONDS",
+              help="How long a node may be silent before it is NotReady [default: 50].")
+def command(
+    name: str, data_dir: str, kubeconfig: str, proxy_mode: str | None, egress: bool | None, grace: float | None
+) -> None:
     """Start a cluster, or resume it after 'down' or a crash."""
     from sampan.cluster.up import up
 
@@ -26,7 +30,8 @@ def command(name: str, data_dir: str, kubeconfig: str, proxy_mode: str | None, e
     if proxy_mode is not None and proxy_mode not in PROXY_MODES:
         raise ClusterError(f'--proxy-mode "{proxy_mode}" is unknown: use one of {", ".join(PROXY_MODES)}')
     began = time.monotonic()
-    config = up(name, data_dir, proxy_mode=proxy_mode, egress=egress, kubeconfig=kubeconfig, report=report)
+    config = up(name, data_dir, proxy_mode=proxy_mode, egress=egress, kubeconfig=kubeconfig, report=report,
+                node_monitor_grace_period_seconds=grace)
     click.secho(f"Cluster \"{name}\" is up: node {config.nodes[0]} was Ready after {time.monotonic() - began:.1f} s.",
                 bold=True)
     click.echo()

@@ -45,6 +45,7 @@ class ClusterConfig:
     proxy_mode: str = "auto"
     egress: bool = True
     domain: str = "cluster.local"
+    node_monitor_grace_period_seconds: float = 50  # how long a node may be silent
 
     @property
     def directory(self) -> Path:
@@ -152,9 +153,11 @@ def create(name: str, data_dir: str, *, proxy_mode: str = "auto", egress: bool =
     raise ClusterError(f"no free port from 6443 to {6443 + SLOTS - 1}: remove a cluster with 'sampan down --purge'")
 
 
-def change(config: ClusterConfig, *, proxy_mode: str | None = None, egress: bool | None = None) -> ClusterConfig:
+def change(config: ClusterConfig, *, proxy_mode: str | None = None, egress: bool | None = None,
+           node_monitor_grace_period_seconds: float | None = None) -> ClusterConfig:
     """Take over what ``up`` was asked for this time; what was not named stays."""
-    asked = {"proxy_mode": proxy_mode, "egress": egress}
+    asked = {"proxy_mode": proxy_mode, "egress": egress,
+             "node_monitor_grace_period_seconds": node_monitor_grace_period_seconds}
     new = dataclasses.replace(config, **{k: v for k, v in asked.items() if v is not None})  # type: ignore[arg-type]
     return config if new == config else _save(new)
 

@@ -159,6 +159,7 @@ def controllers_config(config: ClusterConfig, issuer: TokenIssuer) -> Controller
     return ControllersConfig(
         cluster_cidr=config.pod_cidr, root_ca_pem=(config.pki / "ca.crt").read_text(),
         issue_legacy_token=issuer.issue_legacy,
+        node_monitor_grace_period_seconds=config.node_monitor_grace_period_seconds,
         kubernetes_service=KubernetesService(config.kubernetes_ip, config.host_address, config.api_port),
     )
 
