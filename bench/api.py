@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+
+import uvloop
 
 from bench import etcd
 from bench.load import Target, creates, watch_fan_out, wrk
@@ -46,8 +47,8 @@ def measure() -> list[Figure]:
 
 def _writes(one: Cluster, target: Target, beside: dict[str, float]) -> list[Figure]:
     fsync = f"one fsync {fsync_milliseconds(one.data_dir):.2f} ms"
-    lone = asyncio.run(creates(target, PODS, lambda n: pod(10000 + n), clients=1, total=500))
-    many = asyncio.run(creates(target, PODS, pod, clients=32, total=LISTED_PODS - 500))
+    lone = uvloop.run(creates(target, PODS, lambda n: pod(10000 + n), clients=1, total=500))
+    many = uvloop.run(creates(target, PODS, pod, clients=32, total=LISTED_PODS - 500))
     return [
         at_least("durable CREATE of pods, 32 clients", many, 1700, "/s",
                  f"{fsync}; etcd alone {beside['puts, 32 clients']:,.0f} puts/s"),
@@ -76,5 +77,5 @@ def _watches(target: Target) -> list[Figure]:
                 "data": {"round": str(number)}}
         return "POST", CONFIGMAPS, json.dumps(body).encode()
 
-    times = asyncio.run(watch_fan_out(target, CONFIGMAPS, write, watchers=WATCHERS, writes=WATCHED_WRITES))
+    times = uvloop.run(watch_fan_out(target, CONFIGMAPS, write, watchers=WATCHERS, writes=WATCHED_WRITES))
     return [at_most(f"one write to {WATCHERS} watchers, last one served (client included)", median(times), 50, "ms")]

@@ -38,6 +38,17 @@ def wrk(url: str, *, connections: int, seconds: int, token: str = "") -> tuple[f
     return float(rate[1]), float(half[1]) * {"us": 0.001, "ms": 1, "s": 1000}[half[2]]
 
 
+def client_tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def head(target: Target, method: str, path: str, length: int) -> bytes:
+    return (f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {target.token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n").encode()
+
+
 class Connection:
     """One keep-alive connection that sends prepared requests."""
 
@@ -45,24 +56,16 @@ class Connection:
         self._target = target
 
     async def open(self) -> Connection:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._target.port, ssl=context)
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._target.port, ssl=client_tls())
         return self
 
     def send(self, method: str, path: str, body: bytes = b"") -> None:
-        head = (f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._target.token}\r\n"
-                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n")
-        self.writer.write(head.encode() + body)
+        self.writer.write(head(self._target, method, path, len(body)) + body)
 
     async def reply(self) -> tuple[int, bytes]:
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: (\d+)", head)
         return int(head[9:12]), await self.reader.readexactly(int(length[1])) if length else b""
-
-    async def head(self) -> int:
-        """The status of a reply whose body goes on for ever."""
-        return int((await self.reader.readuntil(b"\r\n\r\n"))[9:12])
 
     def close(self) -> None:
         self.writer.close()
@@ -85,31 +88,51 @@ async def creates(target: Target, path: str, body: Callable[[int], bytes], *, cl
     return total / (time.perf_counter() - began)
 
 
+class Watchers(asyncio.Protocol):
+    """One protocol for all watching connections: it counts those that have got what they wait for."""
+
+    def __init__(self) -> None:
+        self._marker = b""
+        self._left = 0
+        self._everybody: asyncio.Future[None] | None = None
+        self.transports: list[asyncio.BaseTransport] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transports.append(transport)
+
+    def data_received(self, data: bytes) -> None:
+        # An event is small and comes as one TLS record, thus in one piece. If not, the bench would hang: it can't lie.
+        if self._marker in data:
+            self._left -= 1
+            if self._left == 0 and self._everybody is not None:
+                self._everybody.set_result(None)
+
+    def expect(self, marker: bytes, count: int) -> asyncio.Future[None]:
+        self._marker, self._left = marker, count
+        self._everybody = asyncio.get_running_loop().create_future()
+        return self._everybody
+
+
 async def watch_fan_out(target: Target, path: str, write: Callable[[int], tuple[str, str, bytes]],
                         *, watchers: int, writes: int) -> list[float]:
     """For each write: milliseconds from sending it until the last watcher has its event."""
-    connections = [await Connection(target).open() for _ in range(watchers)]
-    for connection in connections:
-        connection.send("GET", f"{path}?watch=true")
-        assert await connection.head() == 200
+    watching, loop, context = Watchers(), asyncio.get_running_loop(), client_tls()
+    for _ in range(watchers):
+        opened = watching.expect(b"HTTP/1.1 200 ", 1)
+        transport, _ = await loop.create_connection(lambda: watching, "127.0.0.1", target.port, ssl=context)
+        transport.write(head(target, "GET", f"{path}?watch=true", 0))
+        await opened
     writer = await Connection(target).open()
     times = []
     for number in range(writes):
-        marker = f'"round":"{number}"'.encode()
+        everybody = watching.expect(f'"round":"{number}"'.encode(), watchers)
         began = time.perf_counter()
         writer.send(*write(number))
-        await asyncio.gather(*(_until(c, marker) for c in connections))
+        await everybody
         times.append(1000 * (time.perf_counter() - began))
         status, answer = await writer.reply()
         assert status in (200, 201), answer
-    for connection in (*connections, writer):
-        connection.close()
+    for transport in watching.transports:
+        transport.close()
+    writer.close()
     return times
-
-
-async def _until(connection: Connection, marker: bytes) -> None:
-    seen = b""
-    while marker not in seen:
-        chunk = await connection.reader.read(65536)
-        assert chunk, "the watch ended"
-        seen = seen[-len(marker):] + chunk
