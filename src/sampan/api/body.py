@@ -13,7 +13,6 @@ Upstream: apimachinery/pkg/runtime/serializer/json, sigs.k8s.io/yaml.
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import orjson
@@ -59,14 +58,17 @@ def duplicate_fields(data: bytes, parsed: Any) -> list[str]:
     return found[:MAX_MISTAKES]
 
 
-#: The end of every key. Strings may hold something like it, but the same on both sides unless spelled with escapes.
-_KEY_END = re.compile(rb'"[ \t\r\n]*:')
+_SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
 
 
 def _as_many_keys(data: bytes, again: bytes) -> bool:
-    if b"\\u" in data:
+    """Counts ``":"`` on both sides: it ends every key, and stands as often in strings here as there.
+
+    Unless the body spells strings with escapes or puts space before a colon: that is rare, and a no costs only time.
+    """
+    if b"\\u" in data or any(colon in data for colon in _SPACED_COLONS):
         return False
-    return len(_KEY_END.findall(data)) == len(_KEY_END.findall(again))
+    return data.count(b'":') == again.count(b'":')
 
 
 class _Twins(dict[str, Any]):

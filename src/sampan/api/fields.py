@@ -11,6 +11,7 @@ Upstream: sigs.k8s.io/structured-merge-diff/fieldpath.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -126,6 +127,8 @@ def item_key(item: Any, type: Type) -> str:
     if len(type.keys) == 1:  # nearly always
         only = type.keys[0]
         value = item.get(only)
+        if value.__class__ is str and len(value) < 64:
+            return _named(only, value)
         if value is not None:
             return f'k:{{"{only}":{orjson.dumps(value).decode()}}}'
     found: Fields = {}
@@ -136,6 +139,12 @@ def item_key(item: Any, type: Type) -> str:
         if value is not None:
             found[key] = value
     return f"k:{orjson.dumps(found).decode()}"
+
+
+@lru_cache(maxsize=4096)
+def _named(key: str, value: str) -> str:
+    """Most items of lists are known by a name, and most names are met again and again."""
+    return f'k:{{"{key}":{orjson.dumps(value).decode()}}}'
 
 
 def _default(type: Type, key: str) -> Any:

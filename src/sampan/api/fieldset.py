@@ -16,6 +16,7 @@ from sampan.api.fields import SELF, Fields, item_key
 from sampan.api.types import ANY_TYPE, Type
 
 _ABSENT: Any = object()
+_CONTAINERS = (dict, list)
 
 
 class Changes(NamedTuple):
@@ -78,13 +79,17 @@ def changes(old: Any, new: Any, type: Type) -> Changes:
     """What is different between two values of one non-atomic STRUCT, MAP, or free-form object."""
     changed: Fields = {}
     removed: Fields = {}
+    struct, element = type.fields, type.element or ANY_TYPE
     for key, after in new.items():
         before = old.get(key, _ABSENT)
-        if before is _ABSENT or before != after:
-            _compare("f:" + key, before, after, type.child(key) or ANY_TYPE, changed, removed)
+        below = struct.get(key, element)
+        if before is _ABSENT and not below.always_there:
+            changed["f:" + key] = whole(after, below) if after.__class__ in _CONTAINERS else {}
+        elif before is _ABSENT or before != after:
+            _compare("f:" + key, before, after, below, changed, removed)
     for key, before in old.items():
         if key not in new:
-            _compare("f:" + key, before, _ABSENT, type.child(key) or ANY_TYPE, changed, removed)
+            _compare("f:" + key, before, _ABSENT, struct.get(key, element), changed, removed)
     return Changes(changed, removed)
 
 
