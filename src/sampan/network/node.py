@@ -2,7 +2,7 @@
 
 ::
 
-    host                                            node's namespace (/run/netns/sampan-<cluster>-<node>)
+    host                                            node's namespace (/run/netns/sampan-<cluster>.<node>)
     spn-1a2b3c4d  172.29.0.1/32  <—— veth pair ——>  eth0  172.29.0.2/32      lo up, ip_forward = 1
     172.29.0.2/32   dev spn-1a2b3c4d                default via 172.29.0.1 dev eth0 onlink
     10.244.0.0/24   via 172.29.0.2  (its pods)
@@ -49,7 +49,7 @@ class NodeNetwork:
 
     @property
     def netns_name(self) -> str:
-        return f"sampan-{self.cluster}-{self.node}"
+        return f"sampan-{self.cluster}.{self.node}"
 
     @property
     def netns_path(self) -> Path:
@@ -169,7 +169,7 @@ def uplink_mtu() -> int:
 
 def node_networks(cluster: str) -> list[str]:
     """Names of the nodes of ``cluster`` that have a pinned namespace here, whatever became of their state files."""
-    prefix = f"sampan-{cluster}-"
+    prefix = f"sampan-{cluster}."  # no cluster has a dot in its name, so "a" does not match what is of "a-b"
     with contextlib.suppress(FileNotFoundError):
         return sorted(p.name.removeprefix(prefix) for p in netns.RUN_NETNS.iterdir() if p.name.startswith(prefix))
     return []

@@ -1,8 +1,9 @@
 """Link names fit the kernel's 15 bytes and differ where they must."""
 
+from sampan.network import netns
 from sampan.network.bridge import BridgeConfig, link_name
 from sampan.network.egress import Egress, rules
-from sampan.network.node import NodeNetwork
+from sampan.network.node import NodeNetwork, node_networks
 
 
 def network(cluster, node):
@@ -18,7 +19,15 @@ def test_link_names_fit_and_are_unique_per_cluster_and_node():
 
 
 def test_the_namespace_is_named_for_ip_netns():
-    assert str(network("default", "node-1").netns_path) == "/run/netns/sampan-default-node-1"
+    assert str(network("default", "node-1").netns_path) == "/run/netns/sampan-default.node-1"
+
+
+def test_a_cluster_owns_no_node_of_one_whose_name_begins_alike(tmp_path, monkeypatch):
+    monkeypatch.setattr(netns, "RUN_NETNS", tmp_path)
+    for cluster in ("web", "web-node"):
+        network(cluster, "node-1").netns_path.touch()
+    assert node_networks("web") == node_networks("web-node") == ["node-1"]
+    assert node_networks("we") == []
 
 
 def test_the_gateway_is_the_first_address_of_the_nodes_range(tmp_path):
