@@ -117,4 +117,4 @@ def set_title(*arguments: str) -> None:
     with open("/proc/self/mem", "r+b", buffering=0) as memory:
         memory.seek(begin)
         memory.write(line.ljust(end - begin, b"\0"))
-    Path("/proc/self/comm").write_text(" ".join(arguments)[:15])
+    Path("/proc/self/comm").write_text(" ".join(arguments[:2])[:15])

@@ -41,13 +41,26 @@ def run(pid_file: Path, start: Start, ready_fd: int) -> None:
     uvloop.run(_main(start, ready_fd))
 
 
+async def _started(start: Start) -> Callable[[], Awaitable[None]]:
+    return await start()
+
+
 async def _main(start: Start, ready_fd: int) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
+    starting = loop.create_task(_started(start))
+
+    def end() -> None:
+        ended.set()
+        starting.cancel()  # does nothing once it has started
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+        loop.add_signal_handler(number, end)
     try:
-        close = await start()
+        close = await starting
+    except asyncio.CancelledError:
+        log.info("stopped while starting")
+        return
     except Exception as error:
         log.exception("start failed")
         say_ready(ready_fd, str(error) or type(error).__name__)

@@ -116,4 +116,4 @@ def test_ps_shows_what_a_child_is(tmp_path):
     line = (tmp_path / "line").read_bytes()
     assert line.startswith(b"sampan\0server\0--name\0"[: len(own) - 1])
     assert len(line) <= len(own), "what does not fit is cut"
-    assert (tmp_path / "comm").read_text() == "sampan server -\n"
+    assert (tmp_path / "comm").read_text() == "sampan server\n"
