@@ -151,6 +151,13 @@ def test_host_network(cluster: Cluster, kubectl: Kubectl) -> None:
     assert condition["message"].startswith("0/1 nodes are available: 1 node(s) didn't have free ports for")
 
 
+def test_what_this_node_can_not_do_is_refused_by_name(kubectl: Kubectl) -> None:
+    apply(kubectl, pod(container(ports=[{"containerPort": 80, "hostPort": 8098}]), name="port"),
+          pod(container(), name="users", hostUsers=False))
+    assert "hostPort 8098 is not supported by this node" in ended(kubectl, "port")["message"]
+    assert "hostUsers: false" in ended(kubectl, "users")["message"]
+
+
 def test_shared_process_namespace(kubectl: Kubectl) -> None:
     containers = container("exec sleep 4321", name="one"), container(name="two")
     running(kubectl, pod(*containers, shareProcessNamespace=True))

@@ -49,6 +49,11 @@ def refusal(pod: Pod) -> str:
         return "spec.hostUsers: false (user namespaces) is not supported by this node"
     if spec.get("runtimeClassName"):
         return f'RuntimeClass "{spec["runtimeClassName"]}" is not supported by this node'
+    if not spec.get("hostNetwork"):
+        containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+        ports = [port["hostPort"] for c in containers for port in c.get("ports") or () if port.get("hostPort")]
+        if ports:
+            return f"hostPort {ports[0]} is not supported by this node: use a Service of type NodePort, or hostNetwork"
     if (spec.get("os") or {}).get("name", "linux") != "linux":
         return f"spec.os.name {spec['os']['name']} does not match this node's operating system linux"
     return ""

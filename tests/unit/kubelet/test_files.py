@@ -13,6 +13,7 @@ from sampan.kubelet.log_format import parse_line
 from sampan.kubelet.logs import LogOptions, read_log, tail_offset
 from sampan.kubelet.pull_secrets import credentials_for
 from sampan.kubelet.resolv import Resolver, parse, resolver
+from sampan.kubelet.sandbox import refusal
 from sampan.runtime.base import Credentials, Resources, RuntimeFailure
 from tests.unit.kubelet.pods import container, make_pod
 
@@ -165,3 +166,10 @@ def test_the_kernel_name_of_a_pod():
     assert uts_name(make_pod("web", **named), "node-1", "cluster.local").startswith("me.sub.")
     with pytest.raises(RuntimeFailure, match="64 characters is the max"):
         uts_name(make_pod("web", **named | {"hostname": "m" * 60}), "node-1", "cluster.local")
+
+
+def test_what_a_node_refuses_by_name():
+    port = {"name": "c", "image": "i", "ports": [{"containerPort": 80, "hostPort": 8080}]}
+    assert "hostPort 8080 is not supported" in refusal(make_pod("web", containers=[port]))
+    assert refusal(make_pod("web", containers=[port], hostNetwork=True)) == ""
+    assert 'RuntimeClass "kata"' in refusal(make_pod("web", runtimeClassName="kata"))
