@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,23 @@ class Request:
 Upgrade = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+#: Some events of a watch: ``("ADDED", object)``.
+Events = list[tuple[str, dict[str, Any]]]
+
+
 @dataclass(slots=True)
 class Response:
-    """One HTTP response. ``body`` is all bytes or a stream of chunks (watch, logs); ``upgrade`` goes with 101."""
+    """One HTTP response. ``body`` is all bytes or a stream of chunks (watch, logs); ``upgrade`` goes with 101.
+
+    ``events`` is the body of a watch once more, as values, for a caller in the same process: he takes one of the two.
+    Their objects are shared with everybody else who watches: nobody may change them.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | AsyncIterator[bytes] = b""
     upgrade: Upgrade | None = None
+    events: AsyncIterator[Events] | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -22,6 +22,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from yarl import URL
 
+from sampan.api.http import Events
 from sampan.client.transport import Query, Reply, Unreachable
 
 #: PEM text as bytes, or the path of a file that holds it.
@@ -116,10 +117,11 @@ _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT
 
 
 class _HttpsReply:
-    __slots__ = ("_response", "headers", "status")
+    __slots__ = ("_response", "events", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self.events: AsyncIterator[Events] | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from sampan.api.errors import ApiError
+from sampan.api.http import Events
 from sampan.api.resources import Resource
 from sampan.client.transport import Query, Reply, Transport
 
@@ -75,16 +76,14 @@ class Client:
         reply = await self._transport.request(
             "GET", resource.prefix(namespace), query=query, headers=self._headers, stream=True
         )
-        lines = LineDecoder()
         try:
             if reply.status != 200:
                 raise _refusal(reply.status, await reply.read())
-            async for chunk in reply:
-                for line in lines.feed(chunk):
-                    event = orjson.loads(line)
-                    if event["type"] == "ERROR":
-                        raise ApiError.from_status(event["object"])
-                    yield event["type"], event["object"]
+            async for batch in reply.events or _events(reply):
+                for event in batch:
+                    if event[0] == "ERROR":
+                        raise ApiError.from_status(event[1])
+                    yield event
         finally:
             await reply.close()
 
@@ -169,6 +168,13 @@ class Client:
             raise _refusal(reply.status, answer)
         decoded: Object = orjson.loads(answer)
         return decoded
+
+
+async def _events(reply: Reply) -> AsyncIterator[Events]:
+    """The lines of a watch, decoded."""
+    lines = LineDecoder()
+    async for chunk in reply:
+        yield [(event["type"], event["object"]) for event in map(orjson.loads, lines.feed(chunk))]
 
 
 class LineDecoder:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sampan.api.errors import ServiceUnavailable
-from sampan.api.http import Handler, Request, Subject
+from sampan.api.http import Events, Handler, Request, Subject
 
 if TYPE_CHECKING:
     from sampan.client.https import Https as Https
@@ -30,6 +30,7 @@ class Reply(Protocol):
 
     status: int
     headers: Mapping[str, str]  # lower-case keys
+    events: AsyncIterator[Events] | None  # instead of the body of a watch, where the server is in this process
 
     async def read(self) -> bytes: ...
     def __aiter__(self) -> AsyncIterator[bytes]: ...
@@ -68,18 +69,22 @@ class InProcess:
         request = Request(method, path, list(query), sent, body, self._subject, "127.0.0.1")
         response = await self._handler(request)
         received = {name.lower(): value for name, value in response.headers.items()}
-        return _LocalReply(response.status, received, response.body)
+        return _LocalReply(response.status, received, response.body, response.events)
 
     async def close(self) -> None:
         self._closed = True
 
 
 class _LocalReply:
-    __slots__ = ("_body", "headers", "status")
+    __slots__ = ("_body", "events", "headers", "status")
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes]) -> None:
+    def __init__(
+        self, status: int, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes],
+        events: AsyncIterator[Events] | None,
+    ) -> None:
         self.status = status
         self.headers = headers
+        self.events = events
         self._body = body
 
     async def read(self) -> bytes:
@@ -92,9 +97,10 @@ class _LocalReply:
 
     async def close(self) -> None:
         # An async generator behind a watch holds a place in the store's hub until it is closed.
-        aclose = getattr(self._body, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        for stream in (self._body, self.events):
+            aclose = getattr(stream, "aclose", None)
+            if aclose is not None:
+                await aclose()
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -16,10 +16,11 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-from sampan.api.errors import BadRequest, Expired, NotAcceptable
-from sampan.api.http import Response
+from sampan.api.errors import ApiError, BadRequest, Expired, NotAcceptable
+from sampan.api.http import Events, Response
 from sampan.apiserver import options, table
 from sampan.apiserver.call import Call
 from sampan.apiserver.negotiation import JSON, PROTOBUF, Output
@@ -31,6 +32,8 @@ from sampan.store.base import Change, Compacted, FutureRevision, Page, StoreUnav
 
 Object = dict[str, Any]
 Encode = Callable[[SharedEvent, str], bytes]
+Item = TypeVar("Item")
+Batch = TypeVar("Batch")
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -46,6 +49,27 @@ class WatchOptions:
     timeout_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Form(Generic[Item, Batch]):
+    """What a watcher takes: how a change of some type becomes an item, any object does, and how items go together."""
+
+    of_change: Callable[[SharedEvent, str], Item]
+    of_object: Callable[[str, Object], Item]
+    together: Callable[[list[Item]], Batch]
+
+
+def _value(event: SharedEvent, type_: str) -> tuple[str, Object]:
+    return type_, event.shown(type_)
+
+
+def _labelled(type_: str, obj: Object) -> tuple[str, Object]:
+    return type_, obj
+
+
+#: For callers in this process: nothing is encoded, and all of them get the same decoded objects.
+VALUES: Form[tuple[str, Object], Events] = Form(_value, _labelled, list)
+
+
 async def watch(call: Call) -> Response:
     """Raises: BadRequest, NotAcceptable."""
     output = call.output()
@@ -58,7 +82,11 @@ async def watch(call: Call) -> Response:
 
         media = f"{PROTOBUF};stream=watch"
         protobuf_answer.check(call.resource, output)
-    return Response(200, {"Content-Type": media}, _stream(call, chosen, wanted, encoder(call, output)))
+    lines = Form(encoder(call, output), partial(frame, call), b"".join)
+    response = Response(200, {"Content-Type": media}, _stream(call, chosen, wanted, lines))
+    if media == JSON and not output.transform:
+        response.events = _stream(call, chosen, wanted, VALUES)
+    return response
 
 
 def watch_options(call: Call) -> WatchOptions:
@@ -118,23 +146,26 @@ def _table_encoder(call: Call, version: str) -> Encode:
     return encode
 
 
-async def _stream(call: Call, chosen: Selection, wanted: WatchOptions, encode: Encode) -> AsyncIterator[bytes]:
-    """The lines. Refusals after the head of the response has left become ERROR events."""
+async def _stream(
+    call: Call, chosen: Selection, wanted: WatchOptions, form: Form[Item, Batch]
+) -> AsyncIterator[Batch]:
+    """The events. Refusals after the head of the response has left become ERROR events."""
     after = wanted.revision
     try:
         if wanted.initial:
             page = await call.server.objects.page(call.resource, call.namespace)
             after = page.revision
-            async for chunk in _initial(call, chosen, page, encode):
-                yield chunk
+            async for batch in _initial(call, chosen, page, form):
+                yield batch
             if wanted.mark_end:
-                yield bookmark(call, after, initial_events_end=True)
-        async for chunk in _changes(call, chosen, after, wanted, encode):
-            yield chunk
+                yield form.together([form.of_object(BOOKMARK, bookmark(call, after, initial_events_end=True))])
+        async for batch in _changes(call, chosen, after, wanted, form):
+            yield batch
     except Compacted:
-        yield frame(call, ERROR, Expired(f"too old resource version: {after} ({_revision(call)})").status)
+        error: ApiError = Expired(f"too old resource version: {after} ({_revision(call)})")
+        yield form.together([form.of_object(ERROR, error.status)])
     except FutureRevision:
-        yield frame(call, ERROR, too_large(after, _revision(call)).status)
+        yield form.together([form.of_object(ERROR, too_large(after, _revision(call)).status)])
     except StoreUnavailable:
         return
 
@@ -143,38 +174,41 @@ def _revision(call: Call) -> int:
     return call.server.objects.store.revision
 
 
-async def _initial(call: Call, chosen: Selection, page: Page, encode: Encode) -> AsyncIterator[bytes]:
+async def _initial(
+    call: Call, chosen: Selection, page: Page, form: Form[Item, Batch]
+) -> AsyncIterator[Batch]:
     for start in range(0, len(page.entries), 200):
-        frames = []
+        items = []
         for entry in page.entries[start:start + 200]:
             event = SharedEvent(Change(entry.key, entry.revision, entry.value, None), call.kind)
             if chosen.everything or chosen.matches(event.now()):
-                frames.append(encode(event, ADDED))
-        if frames:
-            yield b"".join(frames)
+                items.append(form.of_change(event, ADDED))
+        if items:
+            yield form.together(items)
         await asyncio.sleep(0)
 
 
 async def _changes(
-    call: Call, chosen: Selection, after: int, wanted: WatchOptions, encode: Encode
-) -> AsyncIterator[bytes]:
+    call: Call, chosen: Selection, after: int, wanted: WatchOptions, form: Form[Item, Batch]
+) -> AsyncIterator[Batch]:
     """Until the client's time is up. Raises: Compacted, FutureRevision."""
-    events, kind, loop = call.server.events, call.kind, asyncio.get_running_loop()
+    event_of, kind, loop = call.server.events.event, call.kind, asyncio.get_running_loop()
+    of_change, together, everything = form.of_change, form.together, chosen.everything
     pause = call.server.config.watch_bookmark_seconds
     async with opened(call, chosen, after, wanted.timeout_seconds) as changes:
         due = loop.time() + pause
         async for batch in changes:
-            frames = []
+            items = []
             for change in batch:
-                event = events.event(change, kind)
-                type_ = event.type_for(chosen)
+                event = event_of(change, kind)
+                type_ = event.type if everything else event.type_for(chosen)
                 if type_ is not None:
-                    frames.append(encode(event, type_))
-            if frames:
-                yield frames[0] if len(frames) == 1 else b"".join(frames)
+                    items.append(of_change(event, type_))
+            if items:
+                yield together(items)
             elif wanted.bookmarks and (not batch or loop.time() >= due):
                 due = loop.time() + pause
-                yield bookmark(call, changes.revision)
+                yield together([form.of_object(BOOKMARK, bookmark(call, changes.revision))])
 
 
 @asynccontextmanager
@@ -198,7 +232,7 @@ def prefix(call: Call, chosen: Selection) -> str:
     return call.resource.storage_prefix(call.namespace)
 
 
-def bookmark(call: Call, revision: int, *, initial_events_end: bool = False) -> bytes:
+def bookmark(call: Call, revision: int, *, initial_events_end: bool = False) -> Object:
     """An object of the watched kind with nothing but a resourceVersion."""
     metadata: Object = {"resourceVersion": str(revision), "creationTimestamp": None}
     if initial_events_end:
@@ -209,4 +243,4 @@ def bookmark(call: Call, revision: int, *, initial_events_end: bool = False) -> 
         obj = table.of_objects(call, [], output.version, str(revision), definitions=False)
     elif output.transform:
         obj = partial_metadata(obj, output.version)
-    return frame(call, BOOKMARK, obj)
+    return obj
