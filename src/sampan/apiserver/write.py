@@ -11,7 +11,7 @@ Upstream: ``staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go`
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -114,7 +114,7 @@ def give_name(metadata: Object) -> str:
 
 
 def generate_name(prefix: str) -> str:
-    suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(_SUFFIX_LENGTH))
+    suffix = "".join(random.choices(_SUFFIX_LETTERS, k=_SUFFIX_LENGTH))  # to be unlike others, not to be secret
     return prefix[:_MAX_GENERATED_PREFIX] + suffix
 
 

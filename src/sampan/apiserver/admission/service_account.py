@@ -6,7 +6,7 @@ Upstream: ``plugin/pkg/admission/serviceaccount``.
 
 from __future__ import annotations
 
-import secrets
+import random
 from typing import Any
 
 from sampan.api.errors import Forbidden
@@ -82,7 +82,7 @@ def mount_token(spec: Object) -> None:
     if not name:
         taken = {v.get("name") for v in volumes}
         while not name or name in taken:
-            name = "kube-api-access-" + "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(5))
+            name = "kube-api-access-" + "".join(random.choices(_SUFFIX_LETTERS, k=5))
         spec["volumes"] = [*volumes, token_volume(name)]
     for container in waiting:
         container["volumeMounts"] = [*(container.get("volumeMounts") or ()),
