@@ -26,6 +26,7 @@ from sampan.apiserver.impersonation import impersonate
 from sampan.apiserver.inflight import InFlight
 from sampan.apiserver.joined_lists import JoinedLists
 from sampan.apiserver.kinds.service.ranges import ServiceRanges
+from sampan.apiserver.kubelet_connections import Spares
 from sampan.apiserver.metrics import Metrics
 from sampan.apiserver.objects import Objects
 from sampan.apiserver.paths import Paths
@@ -60,6 +61,7 @@ class ApiServer:
         self.joined_lists = JoinedLists()
         self.metrics = Metrics()
         self.paths = Paths(self)
+        self.kubelets = Spares()
         self.service_ranges = ServiceRanges(config.service_cluster_ip_range, config.service_node_port_range)
         self.inflight = InFlight(config.max_requests_inflight, config.max_mutating_requests_inflight)
 

@@ -19,8 +19,8 @@ from urllib.parse import quote, urlencode
 
 from sampan.api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable
 from sampan.api.http import Response
+from sampan.apiserver.kubelet_connections import Connection, KubeletAddress, Spares, dial
 
-MAX_HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024
 MAX_ERROR_BYTES = 50 * 1024
 
@@ -28,12 +28,6 @@ MAX_ERROR_BYTES = 50 * 1024
 _HOP_BY_HOP = {"connection", "upgrade", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding",
                "host", "content-length", "authorization", "accept-encoding"}
 _UPGRADE = ("connection", "upgrade")
-
-
-@dataclass(frozen=True, slots=True)
-class KubeletAddress:
-    host: str
-    port: int
 
 
 @dataclass(slots=True)
@@ -75,25 +69,42 @@ async def _chunked(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
 async def send(
     address: KubeletAddress, tls: ssl.SSLContext | None, method: str, path: str, *,
     query: Sequence[tuple[str, str]] = (), headers: Mapping[str, str] | None = None, body: bytes = b"",
-    timeout_seconds: float = 10.0,
+    timeout_seconds: float = 10.0, spares: Spares | None = None,
 ) -> Reply:
     """One request; returns when the head of the answer is there. Raises: ServiceUnavailable, InternalError."""
     if tls is None:
         raise ServiceUnavailable("this server was started without a client certificate for kubelets")
     where = f"{address.host}:{address.port}"
+    request = _request_head(method, path, query, headers or {}, where, len(body)) + body
+    if spares is not None and (spare := spares.take(address, tls)) is not None:
+        with contextlib.suppress(_NeverArrived):
+            return await _ask(spare, request, where)
     try:
         async with asyncio.timeout(timeout_seconds):
-            reader, writer = await asyncio.open_connection(
-                address.host, address.port, ssl=tls, server_hostname=address.host, limit=MAX_HEAD_BYTES
-            )
+            connection = await dial(address, tls)
     except (OSError, TimeoutError) as error:
         raise InternalError(f"error dialing backend: dial tcp {where}: {error or 'i/o timeout'}") from error
     try:
-        writer.write(_request_head(method, path, query, headers or {}, where, len(body)) + body)
+        return await _ask(connection, request, where)
+    except _NeverArrived as error:
+        raise InternalError(f"error proxying to kubelet at {where}: {error}") from error
+
+
+class _NeverArrived(Exception):
+    """The connection ended without a byte of an answer, as one does that the kubelet has given up meanwhile."""
+
+
+async def _ask(connection: Connection, request: bytes, where: str) -> Reply:
+    """Raises: InternalError, _NeverArrived."""
+    reader, writer = connection
+    try:
+        writer.write(request)
         await writer.drain()
         return await _read_head(reader, writer)
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
         writer.close()
+        if isinstance(error, ConnectionError) or (isinstance(error, asyncio.IncompleteReadError) and not error.partial):
+            raise _NeverArrived(str(error)) from error
         raise InternalError(f"error proxying to kubelet at {where}: {error}") from error
     except BaseException:
         writer.close()

@@ -32,6 +32,9 @@ TOKEN_FILE_REREAD_SECONDS = 60.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 60.0
 MAX_CHUNK_BYTES = 1 << 20
+#: A burst of requests takes turns on this many connections: each one more costs a handshake and hurries nothing.
+#: Streams are not counted, since each holds its own for as long as it likes.
+MAX_CONNECTIONS = 16
 
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -62,7 +65,7 @@ class Https:
         self._server_name = server_name or None
         self._token = _Token(token, token_file)
         self._headers = dict(headers or {})
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # for streams, and for all else
         self._closed = False
 
     async def request(
@@ -86,30 +89,32 @@ class Https:
         sent = self._headers | self._token.header() | dict(headers or {})
         timeout = _STREAM_TIMEOUT if stream else _TIMEOUT
         try:
-            return await self._open_session().request(
+            return await self._open_session(stream).request(
                 method, URL(url, encoded=True), headers=sent, data=body or None, timeout=timeout, ssl=self._tls or True,
                 server_hostname=self._server_name, allow_redirects=False,
             )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(f"{method} {self._base}{path}: {_reason(error)}") from error
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def _open_session(self, stream: bool) -> aiohttp.ClientSession:
         if self._closed:
             raise Unreachable(f"the connection to {self._base} is closed")
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=90, ttl_dns_cache=30)
+        session = self._sessions.get(stream)
+        if session is None:
+            limit = 0 if stream else MAX_CONNECTIONS
+            connector = aiohttp.TCPConnector(limit=limit, keepalive_timeout=90, ttl_dns_cache=30)
             # No compression: on one machine it costs more CPU than it saves.
-            self._session = aiohttp.ClientSession(
+            session = self._sessions[stream] = aiohttp.ClientSession(
                 connector=connector, headers={"Accept-Encoding": "identity"}, cookie_jar=aiohttp.DummyCookieJar(),
                 read_bufsize=MAX_CHUNK_BYTES, trust_env=False, auto_decompress=True,
             )
-        return self._session
+        return session
 
     async def close(self) -> None:
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
-            await asyncio.sleep(0)  # lets the close callbacks run, so that no socket is left to the collector
+        for session in self._sessions.values():
+            await session.close()
+        await asyncio.sleep(0)  # lets the close callbacks run, so that no socket is left to the collector
 
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=READ_TIMEOUT_SECONDS)

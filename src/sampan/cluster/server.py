@@ -116,8 +116,10 @@ class Server:
         self._closing.append(objects.close)
         verifier = TokenVerifier([(self._config.pki / "sa.pub").read_bytes()], (issuer.issuer,), issuer.audiences)
         authorizer = Chain((NodeAuthorizer(objects), Rbac(objects)))
-        return ApiServer(store, RequestAuthenticator(verifier, objects), authorizer,
-                         api_server_config(self._config), issuer=issuer)
+        app = ApiServer(store, RequestAuthenticator(verifier, objects), authorizer,
+                        api_server_config(self._config), issuer=issuer)
+        self._closing.append(app.kubelets.close)
+        return app
 
     async def _controllers(self, app: ApiServer, issuer: TokenIssuer) -> None:
         """Controllers and scheduler share one copy of every object."""
@@ -175,6 +177,7 @@ def _tls(config: ClusterConfig) -> ssl.SSLContext:
     context.load_verify_locations(config.pki / "ca.crt")
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
+    context.num_tickets = 0  # a third of a handshake, for a resumption that no client of Kubernetes asks for
     return context
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -196,3 +197,26 @@ def test_which_container() -> None:
 def test_the_kubelets_names_of_the_streams() -> None:
     query = [("stdin", "true"), ("stdout", "false"), ("stderr", "1"), ("tty", "")]
     assert stream_query(query) == [("input", "1"), ("error", "1")]
+
+
+async def test_a_spare_that_turns_out_dead_is_replaced_by_a_new_connection(api: Api, kubelet: Kubelet) -> None:
+    class Dead:
+        def take(self, *_: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            ours, theirs = socket.socketpair()
+            theirs.close()
+            reader = asyncio.StreamReader()
+            reader.feed_eof()
+            return reader, Silent(ours)  # type: ignore[return-value]
+
+    class Silent:
+        def __init__(self, sock: socket.socket) -> None:
+            self.close = sock.close
+
+        def write(self, data: bytes) -> None: ...
+
+        async def drain(self) -> None: ...
+
+    api.server.kubelets = Dead()  # type: ignore[assignment]
+    kubelet.answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\none\n"]
+    answer = await api.get(f"{POD}/log")
+    assert (answer.status, answer.body) == (200, b"one\n")

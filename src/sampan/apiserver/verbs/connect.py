@@ -14,7 +14,7 @@ from sampan.api.resources import NODES, Resource
 from sampan.apiserver import node_proxy, options
 from sampan.apiserver.admission import base as admission
 from sampan.apiserver.call import Call
-from sampan.apiserver.node_proxy import KubeletAddress
+from sampan.apiserver.kubelet_connections import KubeletAddress
 from sampan.apiserver.objects import decode
 
 Object = dict[str, Any]
@@ -40,7 +40,8 @@ async def log(call: Call) -> Response:
     path = f"/containerLogs/{call.namespace}/{call.name}/{container}"
     config = call.server.config
     reply = await node_proxy.send(
-        address, config.kubelet_tls, "GET", path, query=query, timeout_seconds=config.kubelet_timeout_seconds
+        address, config.kubelet_tls, "GET", path, query=query, timeout_seconds=config.kubelet_timeout_seconds,
+        spares=call.server.kubelets,
     )
     if reply.status != 200:
         raise await node_proxy.refusal(reply)
@@ -154,7 +155,7 @@ async def _forward(call: Call, address: KubeletAddress, path: str, query: Query)
     reply = await node_proxy.send(
         address, config.kubelet_tls, request.method, path, query=query, body=request.body,
         headers=node_proxy.forwarded(request.headers, upgrade=upgrading),
-        timeout_seconds=config.kubelet_timeout_seconds,
+        timeout_seconds=config.kubelet_timeout_seconds, spares=call.server.kubelets,
     )
     if reply.status == 101:
         return node_proxy.switched(reply)
