@@ -20,7 +20,8 @@ from sampan.kubelet.containers import Pod
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
-LAZY_SECONDS = 0.4  # "ContainerCreating" is not worth a request when the pod runs within this time
+LAZY_SECONDS = 1.0  # "ContainerCreating" is not worth a request when the pod runs within this time
+SLIGHT_SECONDS = 2.0  # nor is, when a pod ends within this time, that its deletion was observed
 _CLEARED = ("reason", "message", "podIP", "podIPs")
 _REPLACED = ("podIPs", "hostIPs")  # lists with a merge key, which the kubelet alone writes
 
@@ -40,7 +41,7 @@ class StatusWriter:
         self._pods[uid].submit(status, urgent)
 
     async def flush(self, uid: str) -> None:
-        """Wait until the last submitted status of this pod is written, or the pod is gone."""
+        """Wait until all that anybody could want to know of this pod is written: it is about to be deleted."""
         if (pod := self._pods.get(uid)) is not None:
             await pod.flush()
 
@@ -61,17 +62,22 @@ class _PodStatus:
         self._pod = pod
         self._known: Mapping[str, Any] = pod.get("status") or {}
         self._wanted: Mapping[str, Any] | None = None
+        self._submitted: Mapping[str, Any] | None = None
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
+        self._ending = False
 
     def submit(self, status: Mapping[str, Any], urgent: bool) -> None:
-        self._wanted = status
-        if urgent:
+        if status == self._submitted:
+            return
+        self._wanted = self._submitted = status
+        if urgent and not slight(self._known, difference(self._known, status)):
             self._hurry.set()
         if self._task is None:
-            self._task = asyncio.create_task(self._write_all())
+            self._task = asyncio.create_task(self._write_all(LAZY_SECONDS if not urgent else SLIGHT_SECONDS))
 
     async def flush(self) -> None:
+        self._ending = True
         self._hurry.set()
         if self._task is not None:
             await asyncio.shield(self._task)
@@ -81,10 +87,10 @@ class _PodStatus:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _write_all(self) -> None:
+    async def _write_all(self, patience_seconds: float) -> None:
         try:
             if not self._hurry.is_set():
-                await self._linger()
+                await self._linger(patience_seconds)
             tries = 0
             while self._wanted is not None:
                 status, self._wanted = self._wanted, None
@@ -96,16 +102,16 @@ class _PodStatus:
             self._task = None
             self._hurry.clear()
 
-    async def _linger(self) -> None:
+    async def _linger(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._hurry.wait(), LAZY_SECONDS)
+            await asyncio.wait_for(self._hurry.wait(), seconds)
         except TimeoutError:
             return
 
     async def _write(self, status: Mapping[str, Any]) -> bool:
         """Returns whether there is nothing left to do for this status."""
         changes = difference(self._known, status)
-        if not changes:
+        if not changes or (self._ending and slight(self._known, changes)):
             return True
         meta = self._pod["metadata"]
         patch = {"metadata": {"uid": meta["uid"]}, "status": changes}
@@ -134,6 +140,19 @@ def difference(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str,
     before = {c["type"]: c for c in known.get("conditions") or ()}
     conditions = [_cleared(c, before) for c in wanted.get("conditions") or () if before.get(c["type"]) != c]
     return changes | {"conditions": conditions} if conditions else changes
+
+
+def slight(known: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    """Whether a patch tells no more than the generation that was observed, or that an ended pod's sandbox is gone."""
+    if not changes.keys() <= {"observedGeneration", "conditions"}:
+        return False
+    before = {c["type"]: c for c in known.get("conditions") or ()}
+    for condition in changes.get("conditions") or ():
+        old = before.get(condition["type"], {})
+        gone = condition["type"] == "PodReadyToStartContainers" and condition["status"] == "False" and old
+        if not gone and any(old.get(k) != v for k, v in condition.items() if k != "observedGeneration"):
+            return False
+    return True
 
 
 def _without_nulls(value: Any) -> Any:

@@ -78,6 +78,8 @@ def test_last_status_before_the_end_is_terminal(tmp_path):
         last = [o for kind, o in n.client.history if o.get("kind") == "Pod"][-1]
         assert last["status"]["phase"] == "Failed"  # 143, as upstream
         assert last["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 143
+        # One to tell that it runs, one to tell how it ended: that the deletion was observed goes without saying.
+        assert n.client.requests.count(("patch", "pods", "web")) == 2
 
     on_a_node(tmp_path, scenario)
 

@@ -4,7 +4,7 @@ import pytest
 
 from sampan.kubelet.actions import Failure, Termination, Verdict
 from sampan.kubelet.status import pod_status
-from sampan.kubelet.status_writer import difference
+from sampan.kubelet.status_writer import difference, slight
 from tests.unit.kubelet.pods import NOW, container, make_pod, ran, sandbox, seen, with_status
 
 ONE = make_pod()
@@ -138,3 +138,19 @@ def test_container_that_the_runtime_forgot_has_ended_with_137():
 def test_host_network_pod_has_the_nodes_address():
     pod = make_pod(hostNetwork=True)
     assert status(pod, seen(ran(pod, "app"), sandboxes=[sandbox()]))["podIP"] == "172.29.0.2"
+
+
+def condition(kind, value, generation=1, **more):
+    return {"type": kind, "status": value, "observedGeneration": generation, "lastTransitionTime": "t", **more}
+
+
+def test_what_only_says_that_a_generation_was_seen_can_wait():
+    known = {"phase": "Running", "observedGeneration": 1,
+             "conditions": [condition("Ready", "True"), condition("PodReadyToStartContainers", "True")]}
+    seen_again = {**known, "observedGeneration": 2, "conditions": [condition("Ready", "True", 2)]}
+    assert slight(known, difference(known, seen_again))
+    sandbox_gone = [condition("PodReadyToStartContainers", "False", lastTransitionTime="u")]
+    assert slight(known, difference(known, {**known, "conditions": sandbox_gone}))
+    assert not slight({}, difference({}, {"conditions": sandbox_gone}))  # nobody knows of it yet
+    assert not slight(known, difference(known, {**known, "conditions": [condition("Ready", "False")]}))
+    assert not slight(known, difference(known, {**known, "phase": "Failed"}))
