@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -34,7 +35,7 @@ def measure() -> list[Figure]:
             idle = _idle(one)
         finally:
             one.down("--purge")
-    python = f"python -c pass {command_milliseconds('python3', '-c', 'pass'):.0f} ms"
+    python = f"python -c pass {command_milliseconds(sys.executable, '-c', 'pass'):.0f} ms"
     return [
         at_most("`sampan up` until the node is Ready", median(ready), 1.0, "s", python),
         at_most("`sampan up` until a pod's DNS query for a Service is answered", median(dns), 2.5, "s"),
