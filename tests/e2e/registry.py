@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,14 @@ HTPASSWD = "robot:$2b$05$abcdefghijklmnopqrstuuKcS.CYWVYVaLiiCKrrc0A5s3mGesJ9O"
 SCHEMA = "application/vnd.docker.distribution.manifest.v2+json"
 IMAGE_CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+
+def forget(cluster: Cluster, address: str) -> None:
+    """Images outlive the cluster: what was pulled from here must not be there in the next run."""
+    for line in cluster.sampan("image list").out.splitlines():
+        for word in line.split():
+            if word.startswith(f"{address}/"):
+                cluster.sampan("image rm", word, check=False)
 
 
 @contextmanager
@@ -37,13 +44,15 @@ def registry(cluster: Cluster, directory: Path, port: int, htpasswd: str = "") -
                str(cluster.data_dir), "--", "docker-registry", "serve", str(directory / "config.yml")]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
+    address = f"127.0.0.1:{port}"
     try:
-        address = f"127.0.0.1:{port}"
+        forget(cluster, address)
         eventually(lambda: cluster.node("curl", "-sS", f"http://{address}/v2/", check=False).code == 0, 10)
         yield address
     finally:
         process.terminate()
         process.wait(10)
+        forget(cluster, address)
 
 
 def push(cluster: Cluster, address: str, name: str, files: dict[str, Path | str], config: dict[str, object],
@@ -81,7 +90,7 @@ def _layer(files: dict[str, Path | str]) -> bytes:
         for name, content in files.items():
             data = content.read_bytes() if isinstance(content, Path) else content.encode()
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.mtime = len(data), 0o755, int(time.time())
+            entry.size, entry.mode = len(data), 0o755  # no time: every run makes the same image
             tar.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
 

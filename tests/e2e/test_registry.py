@@ -55,7 +55,7 @@ def test_pull(cluster: Cluster, kubectl: Kubectl, tmp_path: Path) -> None:
         assert found_events["BackOff"] == f'Back-off pulling image "{address}/test/absent:1"'
         assert "Failed" in found_events and found_events["Pulling"]
         assert status(kubectl, "absent")["phase"] == "Pending"
-        kubectl("delete", "pods", "--all", "--wait=false")
+        kubectl("delete", "pods", "--all")
 
 
 def test_pull_with_a_password(cluster: Cluster, kubectl: Kubectl, tmp_path: Path) -> None:
@@ -77,4 +77,4 @@ def test_pull_with_a_password(cluster: Cluster, kubectl: Kubectl, tmp_path: Path
         apply(kubectl, of(image, "account") | {})
         assert ended(kubectl, "account")["phase"] == "Succeeded"
         assert kubectl.json("get", "pod", "account")["spec"]["imagePullSecrets"] == [{"name": "key"}]
-        kubectl("delete", "pods", "--all", "--wait=false")
+        kubectl("delete", "pods", "--all")
