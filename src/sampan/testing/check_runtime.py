@@ -105,13 +105,13 @@ async def refused(call: Awaitable[object], *words: str, kind: type[Exception] = 
 async def check_containers_share_the_pods_namespaces(rig: Rig) -> None:
     async with rig.sandbox() as sandbox:
         status = await rig.runtime.pod_sandbox_status(sandbox)
-        assert status.ready and status.ips and status.netns
+        assert status.ready and status.ips and status.pid and status.netns
         one, two = await rig.run(sandbox, name="one"), await rig.run(sandbox, name="two")
         pids = [(await rig.runtime.container_status(c)).pid for c in (one, two)]
         for kind in ("net", "ipc", "uts"):
             (shared,) = {namespace(pid, kind) for pid in pids}
             assert shared != namespace("self", kind)
-            assert not status.pid or namespace(status.pid, kind) == shared, kind
+            assert namespace(status.pid, kind) == shared, kind
         assert os.stat(status.netns).st_ino == os.stat(f"/proc/{pids[0]}/ns/net").st_ino
         for kind in ("mnt", "pid"):
             assert namespace(pids[0], kind) != namespace(pids[1], kind), kind

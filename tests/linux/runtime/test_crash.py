@@ -158,8 +158,9 @@ async def test_sysctls_are_the_pods_alone(runtime):
     assert [s.id for s in await runtime.list_pod_sandboxes()] == [pod]
 
 
-async def test_a_dead_pause_process_makes_the_sandbox_not_ready(runtime):
-    pod = await runtime.run_pod_sandbox(SandboxConfig("p", "default", "u", hostname="p", pid="pod"))
+@pytest.mark.parametrize("pid", ["container", "pod"])
+async def test_a_dead_pause_process_makes_the_sandbox_not_ready(runtime, pid):
+    pod = await runtime.run_pod_sandbox(SandboxConfig("p", "default", "u", hostname="p", pid=pid))
     os.kill((await runtime.pod_sandbox_status(pod)).pid, signal.SIGKILL)
     async with asyncio.timeout(5):
         while (await runtime.pod_sandbox_status(pod)).ready:

@@ -14,6 +14,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sampan.runtime.native.pause import MARK
+
 _ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
@@ -107,11 +109,14 @@ def alive(pid: int, started: int) -> bool:
 
 
 def kill_stragglers(container_id: str) -> None:
-    """SIGKILL the runc and conmon that a dead agent has set to work on a container: they name it in their arguments."""
+    """SIGKILL what a dead agent has set to work on a container or sandbox: runc and conmon name it in their arguments,
+    a pause process in its environment."""
+    named = {container_id.encode(), f"{MARK}={container_id}".encode()}
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
-                if container_id.encode() in Path(entry.path, "cmdline").read_bytes().split(b"\0"):
+                told = Path(entry.path, "cmdline").read_bytes() + Path(entry.path, "environ").read_bytes()
+                if not named.isdisjoint(told.split(b"\0")):
                     os.kill(int(entry.name), signal.SIGKILL)
 
 

@@ -117,7 +117,8 @@ def _bundle(
 
 
 def _pod_namespaces(pod: SandboxRecord) -> dict[str, str]:
-    return {**pod.pins, **({"pid": f"/proc/{pod.pid}/ns/pid"} if pod.pid else {})}
+    shared = {"pid": f"/proc/{pod.pid}/ns/pid"} if pod.config.pid == "pod" else {}
+    return {**pod.pins, **shared}
 
 
 def _target_pid(state: NodeState, config: ContainerConfig) -> int:

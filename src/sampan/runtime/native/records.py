@@ -38,7 +38,7 @@ _STATES: dict[Phase, ContainerState] = {
 class SandboxRecord:
     """``phase`` goes creating -> ready -> stopped; a pid counts only together with its start time (``pid_start``).
 
-    ``pid`` and ``cgroup`` are the pause process's, and empty for a sandbox that needs none.
+    ``pid`` and ``cgroup`` are the pause process's.
     """
 
     id: str

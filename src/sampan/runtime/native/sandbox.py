@@ -1,7 +1,7 @@
 """A pod sandbox: the namespaces that a pod's containers share, and what else belongs to the pod, not to one of them.
 
-    netns, ipcns, utsns ── each held by a bind mount (``namespaces``), so that no process has to run for them
-    pause process ──────── only where the pod shares its pid namespace, which ends with its first process
+    netns, ipcns, utsns ── made in one step and pinned by bind mounts (``namespaces``)
+    pause process ──────── owns them (``pause``), and the pid namespace of a pod that shares it
     shm ────────────────── one tmpfs for the pod, bound to /dev/shm of every container
     resolv.conf, hostname, hosts ── files that are bound into every container
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import orjson
 
 from sampan.runtime.base import RuntimeFailure, SandboxConfig
-from sampan.runtime.native import files, namespaces, oci, records, stop, syscalls
+from sampan.runtime.native import files, namespaces, oci, pause, records, stop, syscalls
 from sampan.runtime.native.cgroups import Cgroup
 from sampan.runtime.native.children import Watch, open_pidfd, spawn, start_time
 from sampan.runtime.native.container import remove as remove_container
@@ -34,8 +34,7 @@ async def run(state: NodeState, config: SandboxConfig) -> str:
     """Make a sandbox; returns its id. Raises: RuntimeFailure, and then nothing of it is left."""
     record = SandboxRecord(records.new_id(), config, records.now())
     record.pins = {kind: str(state.pin(kind, record.id)) for kind in namespaces.wanted(config)}
-    if config.pid == "pod":
-        record.cgroup = f"{state.cgroup_parent(config)}/{record.id}"
+    record.cgroup = f"{state.cgroup_parent(config)}/{record.id}"
     state.sandboxes[record.id] = record
     try:
         await asyncio.to_thread(_prepare, state, record)
@@ -60,7 +59,9 @@ def _prepare(state: NodeState, record: SandboxRecord) -> None:
     directory, config = state.sandbox_dir(record.id), record.config
     directory.mkdir()
     state.save(record)  # before anything that would have to be undone
-    namespaces.create({kind: state.pin(kind, record.id) for kind in namespaces.wanted(config)}, config)
+    pins = {kind: state.pin(kind, record.id) for kind in namespaces.wanted(config)}
+    record.pid = namespaces.create(pins, config, lambda: _start_plain_pause(state, record))
+    record.pid_start = start_time(record.pid)
     if config.ipc != "node":
         shm = directory / "shm"
         shm.mkdir()
@@ -74,12 +75,19 @@ def _prepare(state: NodeState, record: SandboxRecord) -> None:
         records.make_directory(config.log_directory)
 
 
+def _start_plain_pause(state: NodeState, record: SandboxRecord) -> int:
+    if record.config.pid == "pod":
+        return 0  # runc starts it, as process 1 of the pid namespace
+    return pause.start_here(state.config.pause, record.id, Cgroup(record.cgroup))
+
+
 async def _attach(state: NodeState, record: SandboxRecord) -> None:
     if record.netns:
         record.ips = tuple(await state.network.attach(record.id, record.netns))
 
 
 async def _start_pause(state: NodeState, record: SandboxRecord) -> None:
+    """For a pod that shares its pid namespace."""
     if record.config.pid != "pod":
         return
     # No conmon: the pause process writes nothing, nobody attaches to it, and its exit code says nothing.
@@ -99,10 +107,11 @@ async def _start_pause(state: NodeState, record: SandboxRecord) -> None:
 
 
 def watch(state: NodeState, record: SandboxRecord) -> None:
-    """The sandbox is ready for as long as its namespaces are there, and its pause process if it has one."""
+    """The sandbox is ready for as long as its namespaces are there, and its pause process lives."""
 
     def gone() -> None:
         state.watches.pop(record.id, None)
+        pause.reap(record.pid)
         if record.phase == "ready":
             record.phase = "stopped"
             state.save(record)
@@ -110,8 +119,6 @@ def watch(state: NodeState, record: SandboxRecord) -> None:
 
     if not all(namespaces.held(Path(pin)) for pin in record.pins.values()):
         gone()  # the machine was started anew
-        return
-    if record.config.pid != "pod":
         return
     pidfd = open_pidfd(record.pid, record.pid_start)
     if pidfd is None:
@@ -137,6 +144,8 @@ async def stop_sandbox(state: NodeState, record: SandboxRecord) -> None:
 def _release(state: NodeState, record: SandboxRecord) -> None:
     if record.cgroup:
         Cgroup(record.cgroup).remove()
+    if record.pid:
+        pause.reap(record.pid)
     for kind in namespaces.KINDS:
         namespaces.remove(state.pin(kind, record.id))
     syscalls.unmount(str(state.sandbox_dir(record.id) / "shm"))
