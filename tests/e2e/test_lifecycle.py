@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.cluster import Cluster, Kubectl, eventually, run
+from tests.e2e.cluster import NAME, Cluster, Kubectl, eventually, run
 from tests.e2e.conftest import save_logs
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Cluster]:
     """A second cluster beside the session's, for tests that stop it."""
-    cluster = Cluster("own", tmp_path / "kubeconfig")
+    cluster = Cluster(f"{NAME}-own", tmp_path / "kubeconfig")
     cluster.down("--purge")
     yield cluster
     save_logs(cluster)
@@ -28,7 +28,7 @@ def own(tmp_path: Path) -> Iterator[Cluster]:
 def traces() -> dict[str, set[str]]:
     """What a cluster could leave on the machine."""
     links = json.loads(run(["ip", "-j", "link"]).out)
-    cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob("**/sampan/**/")}
+    cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob(f"**/sampan/{NAME}*/**/")}  # not another run's
     return {
         "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
         "links": {link["ifname"] for link in links},
@@ -76,7 +76,7 @@ def test_purge_leaves_no_trace(own: Cluster, tmp_path: Path) -> None:
     for what, there in before.items():
         assert after[what] - there == set(), what
     assert set(own.data_dir.iterdir()) == files_before
-    assert "sampan-own" not in own.kubeconfig.read_text()
+    assert own.name not in own.kubeconfig.read_text()
 
 
 @pytest.mark.parametrize("how", ["down", "kill server", "kill agent", "kill both"])
@@ -115,7 +115,7 @@ def test_two_clusters_side_by_side(cluster: Cluster, own: Cluster) -> None:
     own.kubeconfig.write_bytes(cluster.kubeconfig.read_bytes())
     own.up()
     contexts = {context["name"] for context in yaml.safe_load(own.kubeconfig.read_text())["contexts"]}
-    assert contexts == {f"sampan-{cluster.name}", "sampan-own"}
+    assert contexts == {f"sampan-{cluster.name}", f"sampan-{own.name}"}
     own.kubectl()("create", "configmap", "mine")
     assert cluster.kubectl()("get", "configmap", "mine", check=False).code == 1
     own.down("--purge")

@@ -57,6 +57,7 @@ def processes_of(directory: Path, cgroups: Iterable[Path]) -> set[int]:
         for file in cgroup.rglob("cgroup.procs"):
             with contextlib.suppress(OSError):
                 pids.update(int(line) for line in file.read_text().split())
+    pids.discard(0)  # how a cgroup shows a process that is in none of our process namespaces: not ours to end
     needle = f"{directory}/nodes/".encode()
     for proc in Path("/proc").iterdir():
         if proc.name.isdigit() and int(proc.name) != os.getpid():

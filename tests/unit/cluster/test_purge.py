@@ -22,7 +22,7 @@ def test_processes_are_found_by_cgroup_and_by_command_line(tmp_path):
     try:
         cgroup = tmp_path / "cgroup" / "pod"
         cgroup.mkdir(parents=True)
-        (cgroup / "cgroup.procs").write_text("4194305\n")
+        (cgroup / "cgroup.procs").write_text("4194305\n0\n")  # 0: in another process namespace
         assert purge.processes_of(tmp_path, [tmp_path / "cgroup"]) == {child.pid, 4194305}
         purge.kill([child.pid, 4194305])
         assert child.wait(5) == -9
