@@ -46,6 +46,8 @@ def mounts_below(path: Path) -> list[str]:
 
 
 def _unescape(text: str) -> str:
+    if "\\" not in text:  # a node of a hundred pods has a thousand mounts, each looked at for each pod that ends
+        return text
     for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, char)
     return text
