@@ -11,11 +11,13 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sampan.runtime.native.pause import MARK
 
+DIE_SECONDS = 5.0
 _ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
@@ -109,15 +111,21 @@ def alive(pid: int, started: int) -> bool:
 
 
 def kill_stragglers(container_id: str) -> None:
-    """SIGKILL what a dead agent has set to work on a container or sandbox: runc and conmon name it in their arguments,
-    a pause process in its environment."""
+    """SIGKILL what a dead agent has set to work on a container or sandbox, and wait for its end: until then it may
+    still write into directories that are about to go. runc and conmon name what they work on in their arguments, a
+    pause process in its environment. Blocks."""
     named = {container_id.encode(), f"{MARK}={container_id}".encode()}
+    doomed = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
                 told = Path(entry.path, "cmdline").read_bytes() + Path(entry.path, "environ").read_bytes()
                 if not named.isdisjoint(told.split(b"\0")):
+                    doomed[int(entry.name)] = start_time(int(entry.name))
                     os.kill(int(entry.name), signal.SIGKILL)
+    deadline = time.monotonic() + DIE_SECONDS
+    while any(alive(pid, started) for pid, started in doomed.items()) and time.monotonic() < deadline:
+        time.sleep(0.002)
 
 
 def kill_tree(pid: int) -> None:

@@ -146,7 +146,7 @@ def delete(state: NodeState, container_id: str, cgroup: str) -> None:
     """Everything of it, made or half-made. Blocks."""
     _release(state, container_id, cgroup)
     state.images.release(container_id)
-    shutil.rmtree(state.container_dir(container_id), ignore_errors=True)
+    records.remove_directory(state.container_dir(container_id))
     state.exit_file(container_id).unlink(missing_ok=True)
 
 

@@ -7,7 +7,9 @@ gone too, and a record that is lost or torn then means "clean up what is left" (
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import time
 import types
 import typing
@@ -27,6 +29,9 @@ from sampan.runtime.base import (
     SandboxStatus,
 )
 
+log = logging.getLogger(__name__)
+
+REMOVE_ATTEMPTS = 100
 T = TypeVar("T")
 Phase = Literal["creating", "created", "starting", "running", "exited"]
 _STATES: dict[Phase, ContainerState] = {
@@ -137,6 +142,16 @@ def revive(kind: Any, value: Any) -> Any:
     if origin is Mapping:
         return dict(value)
     return value
+
+
+def remove_directory(path: Path) -> None:
+    """Gone when this returns, also where a monitor that is just ending still writes into it. Blocks."""
+    for _ in range(REMOVE_ATTEMPTS):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        time.sleep(0.01)
+    log.warning("could not remove path=%s", path)
 
 
 def make_directory(path: str) -> None:

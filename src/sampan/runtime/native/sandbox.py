@@ -155,7 +155,7 @@ def _release(state: NodeState, record: SandboxRecord) -> None:
 async def remove(state: NodeState, record: SandboxRecord) -> None:
     await stop_sandbox(state, record)
     await asyncio.gather(*(remove_container(state, c) for c in state.containers_of(record.id)))
-    await asyncio.to_thread(shutil.rmtree, state.sandbox_dir(record.id), True)
+    await asyncio.to_thread(records.remove_directory, state.sandbox_dir(record.id))
     state.forget(record.id)
     state.announce("deleted", record.id, record.config.uid)
 
@@ -167,5 +167,5 @@ async def undo(state: NodeState, record: SandboxRecord) -> None:
     except Exception as error:
         log.warning("could not detach half-made sandbox id=%s error=%r", record.id, error)
     await asyncio.to_thread(_release, state, record)
-    await asyncio.to_thread(shutil.rmtree, state.sandbox_dir(record.id), True)
+    await asyncio.to_thread(records.remove_directory, state.sandbox_dir(record.id))
     state.forget(record.id)
