@@ -9,7 +9,7 @@ import uvloop
 from bench import etcd
 from bench.load import Target, creates, watch_fan_out, wrk
 from bench.report import Figure, at_least, at_most, median
-from bench.running import cluster
+from bench.running import Spent, cluster
 from bench.yardstick import bare_aiohttp, fsync_milliseconds
 from tests.e2e.cluster import Cluster
 
@@ -47,28 +47,44 @@ def measure() -> list[Figure]:
 
 def _writes(one: Cluster, target: Target, beside: dict[str, float]) -> list[Figure]:
     fsync = f"one fsync {fsync_milliseconds(one.data_dir):.2f} ms"
+    spent = Spent(one.pid("server"))
     lone = uvloop.run(creates(target, PODS, lambda n: pod(10000 + n), clients=1, total=500))
+    lone_cost = spent.each(500)
     many = uvloop.run(creates(target, PODS, pod, clients=32, total=LISTED_PODS - 500))
+    many_cost = spent.each(LISTED_PODS - 500)
     return [
         at_least("durable CREATE of pods, 32 clients", many, 1700, "/s",
-                 f"{fsync}; etcd alone {beside['puts, 32 clients']:,.0f} puts/s"),
+                 f"{many_cost}; {fsync}; etcd alone {beside['puts, 32 clients']:,.0f} puts/s"),
         at_least("durable CREATE of pods, 1 client", lone, 445, "/s",
-                 f"{fsync}; etcd alone {beside['puts, 1 client']:,.0f} puts/s"),
+                 f"{lone_cost}; {fsync}; etcd alone {beside['puts, 1 client']:,.0f} puts/s"),
     ]
 
 
 def _reads(one: Cluster, target: Target, beside: dict[str, float]) -> list[Figure]:
-    body = len(one.kubectl("1.37")("get", "--raw", f"{PODS}/pod-00001").out)
-    pki = one.data_dir / one.name / "server" / "pki"
-    with bare_aiohttp(target.port + 1000, pki / "apiserver.crt", pki / "apiserver.key", body) as url:
-        bare, _ = wrk(url, connections=32, seconds=READ_SECONDS)
+    kubectl, spent = one.kubectl("1.37"), Spent(one.pid("server"))
+    bare, bare_cost = _bare(one, target, len(kubectl("get", "--raw", f"{PODS}/pod-00001").out), connections=32)
+    floor, floor_cost = _bare(one, target, len(kubectl("get", "--raw", PODS).out), connections=4)
+    spent.each(1)
     got, _ = wrk(f"{target.url}{PODS}/pod-00001", connections=32, seconds=READ_SECONDS, token=target.token)
+    got_cost = spent.each(got * READ_SECONDS)
     listed, half = wrk(f"{target.url}{PODS}", connections=4, seconds=READ_SECONDS, token=target.token)
+    listed_cost = spent.each(listed * READ_SECONDS)
     return [
-        at_least("GET of one pod, 32 clients over TLS", got, 0.47 * bare, "/s", f"bare aiohttp {bare:,.0f}/s"),
+        at_least("GET of one pod, 32 clients over TLS", got, 0.47 * bare, "/s",
+                 f"{got_cost}; bare aiohttp {bare:,.0f}/s with {bare_cost}"),
         at_least(f"LIST of {LISTED_PODS} pods, 4 clients", listed, 42, "/s",
-                 f"p50 {half:.0f} ms; etcd alone {beside['ranges of 5,000']:.1f} ranges/s"),
+                 f"p50 {half:.0f} ms; {listed_cost}; as many bytes from bare aiohttp {floor:.1f}/s with {floor_cost}; "
+                 f"etcd alone {beside['ranges of 5,000']:.1f} ranges/s"),
     ]
+
+
+def _bare(one: Cluster, target: Target, body_bytes: int, *, connections: int) -> tuple[float, str]:
+    """Requests a second of aiohttp alone, and what each costs it."""
+    pki = one.data_dir / one.name / "server" / "pki"
+    with bare_aiohttp(target.port + 1000, pki / "apiserver.crt", pki / "apiserver.key", body_bytes) as (url, pid):
+        spent = Spent(pid)
+        rate, _ = wrk(url, connections=connections, seconds=READ_SECONDS)
+        return rate, spent.each(rate * READ_SECONDS)
 
 
 def _watches(target: Target) -> list[Figure]:

@@ -40,3 +40,17 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process and of its children that have ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
+
+
+class Spent:
+    """CPU time of a server per request: other work on the machine disturbs it less than it does the rate."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._last = cpu_seconds(pid)
+
+    def each(self, requests: float) -> str:
+        """Of the requests since the last call."""
+        now = cpu_seconds(self._pid)
+        spent, self._last = now - self._last, now
+        return f"{1e6 * spent / requests:,.0f} µs of CPU each"

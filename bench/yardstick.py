@@ -38,15 +38,15 @@ def command_milliseconds(*command: str, runs: int = 15) -> float:
 
 
 @contextmanager
-def bare_aiohttp(port: int, certificate: Path, key: Path, body_bytes: int) -> Iterator[str]:
-    """aiohttp's low-level server over TLS that answers everything with the same bytes; gives its URL."""
+def bare_aiohttp(port: int, certificate: Path, key: Path, body_bytes: int) -> Iterator[tuple[str, int]]:
+    """aiohttp's low-level server over TLS that answers everything with the same bytes; gives its URL and process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.yardstick", str(port), str(certificate), str(key), str(body_bytes)],
         stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == b"ready\n"
-        yield f"https://127.0.0.1:{port}/"
+        yield f"https://127.0.0.1:{port}/", process.pid
     finally:
         process.terminate()
         process.wait()
