@@ -63,7 +63,9 @@ def test_exec_carries_a_large_output_whole(shell: Kubectl) -> None:
 
 
 def test_exec_with_a_terminal(shell: Kubectl) -> None:
-    command = [*shell.prefix, "exec", "-it", "shell", "--", "sh", "-c", "tty; stty size"]
+    # The size is sent once the command runs, so it may come some milliseconds after the first line.
+    script = "tty; until stty size | grep -v \"^0 0\"; do :; done"
+    command = [*shell.prefix, "exec", "-it", "shell", "--", "sh", "-c", script]
     out = run(["script", "-qec", f"stty rows 33 cols 77; {' '.join(command[:-1])} '{command[-1]}'", "/dev/null"]).out
     assert "/dev/pts/" in out
     assert "33 77" in out

@@ -103,7 +103,7 @@ def _check_mandatory_access_control(own: Mapping[str, Any], shared: Mapping[str,
     """Whoever asks to be confined must not run unconfined because nobody here can do it."""
     profile = own.get("appArmorProfile") or shared.get("appArmorProfile") or {}
     if profile.get("type", "Unconfined") != "Unconfined":
-        raise ConfigError(f'cannot enforce AppArmor: the profile type "{profile["type"]}" is not supported on this node')
+        raise ConfigError(f'cannot enforce AppArmor: the profile type "{profile["type"]}" is not supported here')
     if own.get("seLinuxOptions") or shared.get("seLinuxOptions"):
         raise ConfigError("cannot enforce SELinux: seLinuxOptions is not supported on this node")
 
