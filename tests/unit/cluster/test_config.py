@@ -8,7 +8,8 @@ from sampan.cluster import config as configs
 from sampan.cluster.config import ClusterError
 
 
-def test_the_first_cluster_has_kubeadms_ranges(tmp_path):
+def test_the_first_cluster_has_kubeadms_ranges(tmp_path, monkeypatch):
+    monkeypatch.setattr(configs, "_port_is_free", lambda port: True)  # another test's cluster may be running
     config = configs.create("default", str(tmp_path))
     assert (config.pod_cidr, config.service_cidr) == ("10.244.0.0/16", "10.96.0.0/16")
     assert (config.kubernetes_ip, config.dns_ip) == ("10.96.0.1", "10.96.0.10")
