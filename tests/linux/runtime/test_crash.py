@@ -15,6 +15,7 @@ import pytest
 
 from sampan.runtime.base import ContainerConfig, RuntimeFailure, SandboxConfig
 from sampan.runtime.native import syscalls
+from sampan.runtime.native.cgroups import hasten_migration
 from sampan.runtime.native.runtime import NativeRuntime
 
 pytestmark = pytest.mark.linux
@@ -178,3 +179,9 @@ async def test_a_sandbox_that_cannot_be_made_leaves_nothing(runtime, config, net
     for room in ("sandboxes", "netns", "ipcns", "utsns", "run"):
         assert not list((config.state / room).iterdir())
     assert not network.attached
+
+
+def test_a_hastened_migration_moves_nobody():
+    before = Path("/proc/self/cgroup").read_text()
+    hasten_migration()
+    assert Path("/proc/self/cgroup").read_text() == before

@@ -146,6 +146,7 @@ async def begin(
         "--pid-file", str(files.with_suffix(".pid")), record.id,
     ]  # fmt: skip
     process = ExecProcess(files)
+    state.hasten()
     try:
         await process.start(argv, stdin=stdin, tty=tty)
     except BaseException:

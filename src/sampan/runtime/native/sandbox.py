@@ -36,6 +36,7 @@ async def run(state: NodeState, config: SandboxConfig) -> str:
     record.pins = {kind: str(state.pin(kind, record.id)) for kind in namespaces.wanted(config)}
     record.cgroup = f"{state.cgroup_parent(config)}/{record.id}"
     state.sandboxes[record.id] = record
+    state.hasten()
     try:
         await asyncio.to_thread(_prepare, state, record)
         # The two slow parts need each other's result as little as two containers do.

@@ -54,6 +54,7 @@ async def _create_process(state: NodeState, record: ContainerRecord) -> int:
     ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         os.set_blocking(theirs, True)
+        state.hasten()
         with (directory / "conmon.log").open("wb") as errors:
             child = await spawn(
                 conmon_arguments(state, record), stderr=errors.fileno(), cwd=directory,

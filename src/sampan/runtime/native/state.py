@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from sampan.runtime.base import ContainerEvent, NotFoundInRuntime, SandboxConfig
 from sampan.runtime.images.store import ImageStore
 from sampan.runtime.native import records
+from sampan.runtime.native.cgroups import hasten_migration
 from sampan.runtime.native.children import Watch
 from sampan.runtime.native.config import NativeConfig
 from sampan.runtime.native.namespaces import KINDS, Kind
@@ -40,6 +41,7 @@ class NodeState:
         self._locks: dict[str, asyncio.Lock] = {}
         self._listeners: set[asyncio.Queue[ContainerEvent]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._hastening: asyncio.Future[None] | None = None
 
     # Paths
 
@@ -121,6 +123,14 @@ class NodeState:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def hasten(self) -> None:
+        """Call it just before a process is started that moves another into a cgroup.
+
+        Only for what comes alone: in a burst the waits are shared without our help.
+        """
+        if len(self._tasks) <= 1 and (self._hastening is None or self._hastening.done()):
+            self._hastening = asyncio.get_running_loop().run_in_executor(None, hasten_migration)
 
     async def whole(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` to its end even when the caller is cancelled: half a container start helps nobody."""
