@@ -28,7 +28,8 @@ def pod_cgroup(root: str, pod: Pod) -> str:
 
 
 class Cgroups:
-    """Makes and removes the cgroups of pods under one root. All methods block for microseconds only."""
+    """Makes and removes the cgroups of pods under one root. All methods block, for a millisecond or so: one directory
+    in each tree. Call them from a thread, a hundred pods may come at once."""
 
     def __init__(self, root: str, mount: Path = Path("/sys/fs/cgroup")) -> None:
         self.root = root

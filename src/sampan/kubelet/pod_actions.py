@@ -152,8 +152,9 @@ class PodActions:
         context = self._context
         preparing = asyncio.create_task(self._prepare(pod))
         try:
-            config = sandbox_config(pod, action.attempt, context.config, context.resolver, context.cgroups.create(pod))
             async with context.slots:
+                cgroup = await asyncio.to_thread(context.cgroups.create, pod)
+                config = sandbox_config(pod, action.attempt, context.config, context.resolver, cgroup)
                 sandbox_id = await context.runtime.run_pod_sandbox(config)
             await context.cache.refresh_sandbox(sandbox_id)
             self.failures.pop(SANDBOX, None)

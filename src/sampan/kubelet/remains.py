@@ -39,7 +39,7 @@ async def remove(context: Context, pod: Pod, state: PodState) -> None:
     for sandbox in state.sandboxes:
         await context.runtime.remove_pod_sandbox(sandbox.id)
         await context.cache.refresh_sandbox(sandbox.id)
-    context.cgroups.remove(meta["uid"])
+    await asyncio.to_thread(context.cgroups.remove, meta["uid"])
     context.images.forget(meta["uid"])
     await context.status.forget(meta["uid"])
     await asyncio.to_thread(_remove_directories, context.config, meta["uid"])
